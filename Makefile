@@ -1,0 +1,46 @@
+# `make help` lists the targets. `make test` is exactly what CI runs.
+SHELL := bash
+TOOL  := go tool -modfile=tools/go.mod
+GO    := $(shell git ls-files -co --exclude-standard '*.go' 2>/dev/null)
+
+.PHONY: help demo build test check race generate fmt fuzz bench
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: build ## build, then watch simulated GPU fleets scale (Ctrl-C stops it)
+	@bin/flyball demo
+
+build: ## bin/flyball
+	@go build -trimpath -o bin/flyball ./cmd/flyball
+
+test: check race ## everything: format, vet, staticcheck, generated files, all tests
+
+check: cc ## format, vet, staticcheck, and that generated files are fresh
+	@echo "== format"; out=$$($(TOOL) gofumpt -l $(GO)); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
+	@echo "== vet"; go vet ./...
+	@echo "== staticcheck"; $(TOOL) staticcheck ./...
+	@echo "== go.mod"; go mod tidy -diff
+	@echo "== generated"; tmp=$$(mktemp -d); trap 'rm -rf '$$tmp EXIT; cp -r api deploy $$tmp/; $(MAKE) -s generate; \
+	  diff -r $$tmp/api api && diff -r $$tmp/deploy deploy || { echo "generated files were stale; they are fresh now: commit them"; exit 1; }
+
+race: cc ## all tests, with the race detector, in random order
+	go test -race -shuffle=on -timeout 20m ./...
+
+# The race detector needs a C compiler. Nothing else here does.
+.PHONY: cc
+cc:
+	@command -v gcc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -qy gcc libc6-dev; } || \
+	  { echo "make test needs gcc (the race detector does); install it, or run 'go test ./...'"; exit 1; }
+
+generate: ## deepcopy and CRDs from api/
+	@go generate ./api/...
+
+fmt: ## format the code
+	@$(TOOL) gofumpt -w $(GO)
+
+fuzz: ## each fuzz target for 20 s
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s $$p || exit 1; done; done
+
+bench: ## benchmarks
+	@go test -run '^$$' -bench . -benchmem ./...

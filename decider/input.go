@@ -1,0 +1,78 @@
+package decider
+
+import "time"
+
+// State says whether a window's value may be used. Missing data is a state, never zero.
+type State string
+
+const (
+	Fresh   State = "Fresh"   // the newest sample is within the lookback
+	Stale   State = "Stale"   // there are grid values, but the newest sample is older than the lookback
+	Missing State = "Missing" // no grid value at all
+	NoPods  State = "NoPods"  // nothing was expected to report
+)
+
+// Window is what a source's samples said over one range of time, measured at Input.At.
+type Window struct {
+	Range time.Duration // look-back of the window
+	Value float64       // the average over the range; 0 unless State is Fresh or Stale
+	At    time.Time     // when it was evaluated
+
+	State     State
+	NewestAge time.Duration // age of the newest sample; negative when none was found as far back as was looked
+	Coverage  float64       // reporting pods over expected pods, summed over the grid; 0..1
+
+	Expected  int           // pods expected to report at At (an endpoint source: 1)
+	Reporting int           // of those, pods with a sample within the lookback at At
+	Answering int           // of those, pods whose exporter answered its last scrape, whatever it exported
+	Silent    int           // pods expected for longer than the lookback and without a sample for as long
+	SilentFor time.Duration // how long the longest-silent of them has been silent
+	MeanReady float64       // mean number of ready pods over the range
+}
+
+// SourceWindows are the windows of one source.
+type SourceWindows struct {
+	Key    string // Source.Key
+	Stable Window // over Policy.ObserveWindow
+	Panic  Window // over Policy.PanicWindow; the zero Window unless the strategy is KPA
+	Error  string // why the source could not be evaluated at all; empty when it could. Counts as Missing.
+}
+
+// Input is the state of the world for one decision.
+type Input struct {
+	At             time.Time
+	Replicas       int32 // spec.replicas of the target
+	StatusReplicas int32 // status.replicas of the target
+	Ready          int32 // ready pods
+	Starting       int32 // pods that exist and are not ready yet
+	Unschedulable  int32 // pods that no node can take
+	Windows        []SourceWindows
+	History        History
+}
+
+// Entry is what one past decision left behind for later ones.
+type Entry struct {
+	At         time.Time
+	From       int32 // replicas before
+	Ready      int32
+	Proposal   int32     // before delay and bounds; what the delay windows remember
+	Known      bool      // Proposal was made from data; false for a hold on missing data
+	PanicSince time.Time // when panic was entered or last extended; zero when not in panic
+	PanicMax   int32     // the highest count proposed during this panic
+	To         int32     // replicas decided
+	Outcome    Outcome
+}
+
+// History is the entries of one autoscaler and one target, oldest first, no gaps left out by choice: at least
+// the longest of the policy's windows and delays.
+type History []Entry
+
+// Outcome is what became of a decision.
+type Outcome struct {
+	Applied bool      // the target's replica count was written
+	Was     int32     // the count found
+	Now     int32     // the count left behind
+	Why     string    // why nothing was written, or why it failed; one CamelCase word such as Advise, Unchanged, NotLeader, Conflict
+	Detail  string    // what the other side said, for people
+	At      time.Time // when the write was acknowledged; zero when nothing was written
+}
