@@ -1,0 +1,33 @@
+// Command flyball governs the replica counts of GPU inference fleets. One subcommand, one file.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(execute(os.Args[1:])) }
+
+// execute runs the command line and gives the exit code: 0, or 1 with the error on stderr.
+func execute(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:           "flyball",
+		Short:         "The governor for GPU inference fleets: it measures, remembers, decides, and says why.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newRun(), newDemo(), newLint(), newVersion())
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "flyball:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,112 @@
+package loop
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/flyball/flyball/decider"
+	"github.com/flyball/flyball/store"
+)
+
+// Kinds of journal records. Both are keyed by autoscaler UID and target UID, so that a re-created autoscaler or
+// workload of the same name has no history.
+const (
+	KindEntry    = "entry"    // a decider.Entry for every decision
+	KindDecision = "decision" // a Record when the count, the verdict, the binding rule or the policy changes
+)
+
+// Record is a decision in full: what it was made from, but for the history, which the entries are, and why.
+type Record struct {
+	ID              string
+	Namespace, Name string
+	Target          Target
+	Policy          decider.Policy
+	Input           decider.Input // without History
+	Decision        decider.Decision
+}
+
+// Key is where the journal keeps the autoscaler's records.
+func (a Autoscaler) Key() string { return a.UID + "/" + a.Target.UID }
+
+// DecisionID names a decision: the autoscaler and the second it was made for.
+func DecisionID(a Autoscaler, at time.Time) string {
+	return a.UID + "-" + strconv.FormatInt(at.Unix(), 36)
+}
+
+func (l *Loop) history(a Autoscaler, t time.Time) (decider.History, error) {
+	var h decider.History
+	err := l.Journal.Range(KindEntry, a.Key(), t.Add(-a.Policy.Memory()), t.Add(-time.Nanosecond), func(r store.Record) error {
+		var e decider.Entry
+		if err := json.Unmarshal(r.Data, &e); err != nil {
+			return fmt.Errorf("entry of %s: %w", r.At.Format(time.RFC3339), err)
+		}
+		h = append(h, e)
+		return nil
+	})
+	return h, err
+}
+
+// record journals the entry, and the decision in full if it says something that the last one in full did not.
+func (l *Loop) record(a Autoscaler, r Result) error {
+	entry, err := json.Marshal(r.Decision.Entry)
+	if err != nil {
+		return err
+	}
+	recs := []store.Record{{Kind: KindEntry, Key: a.Key(), At: r.At, Data: entry}}
+	news, err := l.saysNew(a, r)
+	if err != nil {
+		return err
+	}
+	if news {
+		full, err := encode(a, r)
+		if err != nil {
+			return err
+		}
+		recs = append(recs, full)
+	}
+	return l.Journal.Append(recs...)
+}
+
+// recordOutcome journals entry and decision again, now with the outcome. An outcome is only ever written of a change, and
+// a change is always journalled in full.
+func (l *Loop) recordOutcome(a Autoscaler, r Result) error {
+	entry, err := json.Marshal(r.Decision.Entry)
+	if err != nil {
+		return err
+	}
+	full, err := encode(a, r)
+	if err != nil {
+		return err
+	}
+	return l.Journal.Append(store.Record{Kind: KindEntry, Key: a.Key(), At: r.At, Data: entry}, full)
+}
+
+func encode(a Autoscaler, r Result) (store.Record, error) {
+	in := r.Input
+	in.History = nil
+	data, err := json.Marshal(Record{
+		ID: DecisionID(a, r.At), Namespace: a.Namespace, Name: a.Name, Target: a.Target,
+		Policy: a.Policy, Input: in, Decision: r.Decision,
+	})
+	return store.Record{Kind: KindDecision, Key: a.Key(), At: r.At, Data: data}, err
+}
+
+func (l *Loop) saysNew(a Autoscaler, r Result) (bool, error) {
+	prev, ok, err := l.Journal.Last(KindDecision, a.Key(), r.At)
+	if err != nil || !ok {
+		return true, err
+	}
+	var last Record
+	if err := json.Unmarshal(prev.Data, &last); err != nil {
+		return false, fmt.Errorf("decision of %s: %w", prev.At.Format(time.RFC3339), err)
+	}
+	d := r.Decision
+	return d.To != d.From || d.To != last.Decision.To || d.Verdict != last.Decision.Verdict ||
+		binding(d) != binding(last.Decision) || !reflect.DeepEqual(a.Policy, last.Policy), nil
+}
+
+// binding is the rule that had the last word.
+func binding(d decider.Decision) decider.Rule { return d.Reasons[len(d.Reasons)-1].Rule }
