@@ -75,6 +75,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, eval func(contex
 	timeout := queryTimeout
 	if v := r.Form.Get("timeout"); v != "" {
 		d, err := duration("timeout", v)
+		if err == nil && d <= 0 {
+			err = bad("parameter timeout: zero or negative; give a positive duration such as 10s")
+		}
 		if err != nil {
 			fail(w, err)
 			return
