@@ -24,22 +24,26 @@ type Decision struct {
 	Entry Entry
 }
 
-// Reason is one step of the chain. Numbers stay typed here; text is rendered at the edges by String.
+// Reason is one step of the chain. Numbers stay typed here; String, in explain.go, is the one rendering as text.
 type Reason struct {
 	Rule Rule
+	Case Case `json:",omitempty"` // which of the rule's cases applied, where it has several
 	From int32
 	To   int32
 
-	Source string  `json:",omitempty"` // the name of the source that decided, where one did
-	Window *Window `json:",omitempty"` // the window that decided
-	Target float64 `json:",omitempty"` // the source's target, in the source's unit per pod
+	Source     string     `json:",omitempty"` // the name of the source that decided, where one did
+	Window     *Window    `json:",omitempty"` // the window that decided
+	Target     float64    `json:",omitempty"` // the source's target, in the source's unit per pod
+	TargetType TargetType `json:",omitempty"` // how Window.Value and Target compare
+	Ratio      float64    `json:",omitempty"` // load over target on the ready pods; 1 is on target
 
-	Limit     float64       `json:",omitempty"` // the rate, bound, threshold or tolerance that applied
-	Ready     int32         `json:",omitempty"` // the ready pods that a rate or threshold was applied to
-	Delay     time.Duration `json:",omitempty"` // the delay that applied
-	Remaining time.Duration `json:",omitempty"` // how much of the delay or panic is left if nothing changes
-	Since     time.Time     `json:",omitzero"`  // since when the cause has held
-	Detail    string        `json:",omitempty"` // an error's text, for a source that could not be evaluated
+	Limit    float64       `json:",omitempty"` // the rate, bound, threshold or tolerance that applied
+	Ready    int32         `json:",omitempty"` // the ready pods that a rate or threshold was applied to
+	Starting int32         `json:",omitempty"` // pods that exist and are not ready yet
+	Delay    time.Duration `json:",omitempty"` // the delay or the length of the panic that applied
+	Until    time.Time     `json:",omitzero"`  // when the delay or the panic is over if nothing changes
+	Since    time.Time     `json:",omitzero"`  // since when the cause has held
+	Detail   string        `json:",omitempty"` // an error's text, for a source that could not be evaluated
 }
 
 // Rule names a rule; one file, one script and one section of docs/policy.md bear the same name.
@@ -58,4 +62,36 @@ const (
 	RuleBounds     Rule = "bounds"     // minReplicas and maxReplicas
 	RuleZero       Rule = "zero"       // a target at zero that we did not put there is left alone
 	RuleSteady     Rule = "steady"     // the need equals what there is
+	RuleDelegated  Rule = "delegated"  // strategy HPA: a native HorizontalPodAutoscaler decides
+)
+
+// Case tells the cases of one rule apart.
+type Case string
+
+const (
+	CaseStable Case = "stable" // need, steady: the stable window asks
+	CasePanic  Case = "panic"  // need, steady: the panic window asks
+
+	CaseWithin  Case = "within"  // tolerance: the ratio is within the dead band
+	CaseAgainst Case = "against" // tolerance: the ratio is above the band and the need below the count, or the other way round
+
+	CaseUp   Case = "up"   // rate: a rise was limited
+	CaseDown Case = "down" // rate: a fall was limited
+
+	CaseEnter Case = "enter" // panic: the threshold was reached at this decision
+	CaseHold  Case = "hold"  // panic: it was reached before
+	CaseStart Case = "start" // panic: there is no history, which counts as panic
+
+	CaseMin  Case = "min"  // bounds: minReplicas
+	CaseMax  Case = "max"  // bounds: maxReplicas
+	CaseWake Case = "wake" // bounds: minReplicas is 0, but no source could wake the target again
+
+	CaseError     Case = "error"      // no-data, incomplete: the source could not be evaluated
+	CaseNotNumber Case = "not-number" // no-data, incomplete: NaN or infinite
+	CaseStale     Case = "stale"      // no-data, incomplete: State Stale
+	CaseMissing   Case = "missing"    // no-data, incomplete: State Missing
+	CaseNoPods    Case = "no-pods"    // no-data, incomplete: State NoPods
+	CaseNoSource  Case = "no-source"  // no-data: the policy has no source
+	CaseSilent    Case = "silent"     // incomplete: Fresh, but some pods are silent
+	CaseCoverage  Case = "coverage"   // incomplete: Fresh, but the coverage is below 0.95
 )

@@ -56,16 +56,37 @@ type Entry struct {
 	From       int32 // replicas before
 	Ready      int32
 	Proposal   int32     // before delay and bounds; what the delay windows remember
-	Known      bool      // Proposal was made from data; false for a hold on missing data
-	PanicSince time.Time // when panic was entered or last extended; zero when not in panic
-	PanicMax   int32     // the highest count proposed during this panic
+	Known      bool      // Proposal was made from data; false for a hold on missing or incomplete data
+	PanicSince time.Time // when the panic threshold was last reached; zero when not in panic
+	PanicMax   int32     // the highest count proposed during this panic; not bounded by maxReplicas
 	To         int32     // replicas decided
+	ToZero     bool      // To is 0 because flyball decided so, now or earlier and nobody changed it since
+	Rule       Rule      // the rule that had the last word
+	Since      time.Time // since when that rule has had it and To has not changed
 	Outcome    Outcome
 }
 
-// History is the entries of one autoscaler and one target, oldest first, no gaps left out by choice: at least
-// the longest of the policy's windows and delays.
+// History is the entries of one autoscaler and one target, oldest first, none left out by choice: every entry
+// younger than Policy.Memory, and the newest one whatever its age. Older ones change nothing.
 type History []Entry
+
+// newest is the last entry; the zero Entry when there is none.
+func (h History) newest() Entry {
+	if len(h) == 0 {
+		return Entry{}
+	}
+	return h[len(h)-1]
+}
+
+// after is the part of the history from t on.
+func (h History) after(t time.Time) History {
+	for i, e := range h {
+		if !e.At.Before(t) {
+			return h[i:]
+		}
+	}
+	return nil
+}
 
 // Outcome is what became of a decision.
 type Outcome struct {

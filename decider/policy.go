@@ -33,8 +33,11 @@ const (
 // (api/v1alpha1): no field is left to parse, and the zero value is not a usable policy.
 type Policy struct {
 	Strategy Strategy
-	Mode     Mode
-	Sources  []Source // at least one; the order is the manifest's
+	// Strict makes KPA follow Knative where flyball would otherwise differ: a Fresh window with gaps in it counts
+	// as whole, a rate on ready pods may push past what there is, and nothing is held for lack of history but by panic.
+	Strict  bool
+	Mode    Mode
+	Sources []Source // at least one; the order is the manifest's
 
 	MinReplicas int32 // >= 0
 	MaxReplicas int32 // >= MinReplicas, > 0
@@ -64,4 +67,16 @@ type Source struct {
 	// SurvivesZero says that the source still has values when the target has no pods (an endpoint, an
 	// external metric). Only with one such source may MinReplicas be 0; otherwise the floor is 1.
 	SurvivesZero bool
+}
+
+// slot is the grain of the delays: Knative's, and the usual time between two decisions.
+const slot = 2 * time.Second
+
+// maxGap is how far apart two decisions made from data may be without the time between them counting as unknown.
+const maxGap = 30 * time.Second
+
+// Memory is how far back Decide looks: history older than this, but for its newest entry, changes nothing. It is the
+// longest of observe window and delays, plus the slot that a delay may be rounded up by, plus one gap in the data.
+func (p Policy) Memory() time.Duration {
+	return max(p.ObserveWindow, p.ScaleUpDelay, p.ScaleDownDelay) + slot + maxGap
 }

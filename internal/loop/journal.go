@@ -36,16 +36,27 @@ func DecisionID(a Autoscaler, at time.Time) string {
 	return a.UID + "-" + strconv.FormatInt(at.Unix(), 36)
 }
 
+// history reads the entries that the policy remembers, or, where there is none, the newest one: a target that was scaled to
+// zero long ago must still be known as ours.
 func (l *Loop) history(a Autoscaler, t time.Time) (decider.History, error) {
 	var h decider.History
-	err := l.Journal.Range(KindEntry, a.Key(), t.Add(-a.Policy.Memory()), t.Add(-time.Nanosecond), func(r store.Record) error {
+	before := t.Add(-time.Nanosecond)
+	read := func(r store.Record) error {
 		var e decider.Entry
 		if err := json.Unmarshal(r.Data, &e); err != nil {
 			return fmt.Errorf("entry of %s: %w", r.At.Format(time.RFC3339), err)
 		}
 		h = append(h, e)
 		return nil
-	})
+	}
+	if err := l.Journal.Range(KindEntry, a.Key(), t.Add(-a.Policy.Memory()), before, read); err != nil || len(h) > 0 {
+		return h, err
+	}
+	newest, ok, err := l.Journal.Last(KindEntry, a.Key(), before)
+	if err != nil || !ok {
+		return nil, err
+	}
+	err = read(newest)
 	return h, err
 }
 

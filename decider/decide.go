@@ -1,0 +1,131 @@
+package decider
+
+import (
+	"math"
+	"time"
+)
+
+// Decide says how many replicas there should be at in.At, and why. It is a pure function: the same policy and input
+// give the same decision. It never fails; what is missing is a reason to hold.
+//
+// Counts saturate at the int32 range. To is within the policy's bounds unless the target is left alone (rules zero
+// and delegated).
+func Decide(p Policy, in Input) Decision {
+	d := newDraft(p, in)
+	for _, apply := range d.order() {
+		apply(d)
+	}
+	return d.decision()
+}
+
+// rule takes the last proposal and leaves the next one, with a Reason for each change and each veto.
+type rule func(*draft)
+
+// order lists the rules. This is the only place where their order is written down.
+func (d *draft) order() []rule {
+	switch {
+	case d.policy.Strategy != KPA && d.policy.Strategy != APA:
+		return []rule{delegated}
+	case d.foreignZero():
+		return []rule{zero}
+	case len(d.votes) == 0:
+		return []rule{missing, bounds}
+	case d.policy.Strategy == KPA:
+		return []rule{panicTest, need, tolerance, incomplete, rate, activation, panicHold, remember, downDelay, upDelay, bounds}
+	default:
+		return []rule{need, tolerance, incomplete, rate, remember, downDelay, upDelay, bounds}
+	}
+}
+
+// draft is a decision in the making: what the rules read, and the chain that they extend.
+type draft struct {
+	policy   Policy
+	in       Input
+	past     History // in.History as far back as it matters
+	votes    []vote
+	absences []absence
+
+	proposal int32 // the last proposal
+	reasons  []Reason
+
+	panic    panicMemory
+	known    bool  // the proposal was made from data
+	proposed int32 // the proposal that the delays will remember
+}
+
+func newDraft(p Policy, in Input) *draft {
+	d := &draft{policy: p, in: in, proposal: in.Replicas, proposed: in.Replicas}
+	d.past = in.History.after(in.At.Add(-p.Memory()))
+	d.votes, d.absences = hear(p, in)
+	d.known = len(d.votes) > 0
+	d.panic = d.recallPanic()
+	return d
+}
+
+// add extends the chain by one step, from the last proposal to r.To.
+func (d *draft) add(r Reason) {
+	r.From, d.proposal = d.proposal, r.To
+	d.reasons = append(d.reasons, r)
+}
+
+// ready is the ready pods as rates, ratios and thresholds count them: none counts as one.
+func (d *draft) ready() int32 { return max(1, d.in.Ready) }
+
+func (d *draft) decision() Decision {
+	from, to := d.in.Replicas, d.proposal
+	out := Decision{At: d.in.At, From: from, To: to, Verdict: verdict(from, to), Reasons: d.reasons}
+	last := &d.reasons[len(d.reasons)-1]
+	since := d.in.At
+	if prev := d.past.newest(); to == from && prev.Rule == last.Rule && prev.To == to {
+		since = prev.Since
+	}
+	if last.Since.IsZero() && to == from {
+		last.Since = since
+	}
+	out.Entry = Entry{
+		At: d.in.At, From: from, Ready: d.in.Ready,
+		Proposal: d.proposed, Known: d.known,
+		PanicSince: d.panic.since, PanicMax: d.panic.max,
+		To:     to,
+		ToZero: to == 0 && (from > 0 || d.in.History.newest().ToZero),
+		Rule:   last.Rule, Since: since,
+	}
+	return out
+}
+
+func verdict(from, to int32) Verdict {
+	switch {
+	case to > from:
+		return ScaleUp
+	case to < from:
+		return ScaleDown
+	}
+	return Hold
+}
+
+// delegated leaves the count to somebody else.
+func delegated(d *draft) {
+	d.known = false
+	d.add(Reason{Rule: RuleDelegated, To: d.proposal})
+}
+
+// count is x as a number of replicas: at least 0, saturating instead of overflowing, 0 for NaN.
+func count(x float64) int32 {
+	switch {
+	case x >= math.MaxInt32:
+		return math.MaxInt32
+	case x > 0:
+		return int32(x)
+	}
+	return 0
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// seen is when something of that age was; the zero time when the age is negative, which means never.
+func seen(at time.Time, age time.Duration) time.Time {
+	if age < 0 {
+		return time.Time{}
+	}
+	return at.Add(-age)
+}

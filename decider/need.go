@@ -1,0 +1,67 @@
+package decider
+
+import "math"
+
+// vote is what one source with usable data asks for.
+type vote struct {
+	source  Source
+	windows SourceWindows
+	stable  float64 // pods for the stable window's load, a whole number
+	panic   float64 // likewise for the panic window; 0 when that one is not usable
+	ratio   float64 // load over target on the ready pods
+	doubt   absence // why the source may not lower the count; Case is empty when it may
+}
+
+// need proposes what the sources ask for: the highest of their stable needs and, in panic, of their panic needs.
+func need(d *draft) {
+	win, pods, kind := d.votes[0], math.Inf(-1), CaseStable
+	for _, v := range d.votes {
+		if v.stable > pods {
+			win, pods, kind = v, v.stable, CaseStable
+		}
+		if d.panic.on() && v.panic > pods {
+			win, pods, kind = v, v.panic, CasePanic
+		}
+	}
+	r := Reason{
+		Rule: RuleNeed, Case: kind, To: count(pods), Source: win.source.Name, Window: shown(win.windows.Stable),
+		Target: win.source.Target, TargetType: win.source.TargetType,
+	}
+	if kind == CasePanic {
+		r.Window = shown(win.windows.Panic)
+	}
+	if r.To == d.proposal {
+		r.Rule = RuleSteady
+	}
+	d.add(r)
+}
+
+// load is the fleet's load in the window, in units of the source. A Value source is an average or a maximum over
+// pods, so it is taken times the mean of ready pods, of which there is at least the one that it would wake.
+func load(s Source, w Window) float64 {
+	if s.TargetType == Value {
+		return w.Value * math.Max(1, w.MeanReady)
+	}
+	return w.Value
+}
+
+// pods is ceil(load/target). The load is rounded to six decimals first, as Knative's windows are, so that what
+// adding and averaging leaves behind (4e-7 requests) doesn't ask for a pod.
+func pods(load, target float64) float64 { return math.Max(0, math.Ceil(round6(load)/target)) }
+
+// ratio is the load over what the ready pods are there for.
+func ratio(s Source, w Window, ready int32) float64 {
+	r := w.Value / s.Target
+	if s.TargetType != Value {
+		r /= float64(ready)
+	}
+	return math.Max(-math.MaxFloat64, math.Min(r, math.MaxFloat64))
+}
+
+// round6 rounds half away from zero to six decimals. Where x*1e6 would overflow there are none left to round.
+func round6(x float64) float64 {
+	if math.Abs(x) > math.MaxFloat64/1e6 {
+		return x
+	}
+	return math.Round(x*1e6) / 1e6
+}

@@ -1,0 +1,13 @@
+package decider
+
+// foreignZero says whether the target is at zero and flyball did not put it there. That is how people switch a
+// workload off, so it is respected, as the HPA does.
+func (d *draft) foreignZero() bool {
+	return d.in.Replicas == 0 && !d.in.History.newest().ToZero
+}
+
+// zero leaves the target alone.
+func zero(d *draft) {
+	d.known = false
+	d.add(Reason{Rule: RuleZero, To: 0})
+}
