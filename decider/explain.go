@@ -91,7 +91,7 @@ func (r Reason) reporting() string {
 	if w == nil {
 		return "nothing reporting"
 	}
-	who := fmt.Sprintf("%d of %d pods reporting", w.Reporting, w.Expected)
+	who := fmt.Sprintf("%d of %d exporters reporting", w.Reporting, w.Expected)
 	if w.NewestAge >= 0 {
 		who += ", newest sample " + span(w.NewestAge) + " old"
 	}
@@ -114,7 +114,7 @@ func (r Reason) absence() string {
 	case CaseNoPods:
 		return r.noPods() + r.held()
 	case CaseSilent:
-		return fmt.Sprintf("%d of %d pods silent on %s, the longest for %s%s", w.Silent, w.Expected, r.Source, span(w.SilentFor), r.held())
+		return fmt.Sprintf("%d of %d exporters silent on %s, the longest for %s%s", w.Silent, w.Expected, r.Source, span(w.SilentFor), r.held())
 	case CaseCoverage:
 		return fmt.Sprintf("only %s of the samples of %s over %s are there, less than %s%s",
 			percent(w.Coverage), r.Source, span(w.Range), percent(r.Limit), r.held())

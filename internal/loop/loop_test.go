@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -295,4 +296,24 @@ func TestEveryAutoscalerIsDueOnceATick(t *testing.T) {
 		}
 		require.Equal(t, 50, n)
 	}
+}
+
+// A target that was put to zero longer ago than any window or delay is still known as ours, and wakes with load.
+func TestATargetPutToZeroLongAgoWakes(t *testing.T) {
+	w := newWorld(t, t.TempDir(), 0)
+	a := w.autoscaler(Target{Kind: "Deployment", Name: "llm", UID: "ta"},
+		strings.Replace(endpointManifest("a", "llm", "/llm"), "minReplicas: 1", "minReplicas: 0", 1))
+	w.scalers[0].Policy.ScaleDownDelay = 4 * time.Second
+	w.fleet["ta"] = Scale{Replicas: 1, Ready: 1}
+	suggest := func(from, to int, replicas float64) {
+		for second := from; second < to; second++ {
+			w.clock(float64(second) + 0.3)
+			w.sample("suggested_replicas", replicas, "namespace=a", "autoscaler_uid="+a.UID, "source="+a.Policy.Sources[0].Key)
+			w.step(float64(second + 1))
+		}
+	}
+	suggest(0, 30, 0)
+	require.Zero(t, w.fleet["ta"].Replicas)
+	suggest(7200, 7220, 2) // nothing ran for two hours
+	require.EqualValues(t, 2, w.fleet["ta"].Replicas, w.last(a).Decision.Explain())
 }
