@@ -98,7 +98,7 @@ func (j *Journal) Last(kind, key string, t time.Time) (Record, bool, error) {
 		} else {
 			k, v = c.Prev()
 		}
-		if k == nil || string(k[:len(k)-timeBytes-1]) != key {
+		if k == nil || string(keyName(k)) != key {
 			return nil
 		}
 		rec, found = Record{Kind: kind, Key: key, At: keyTime(k), Data: bytes.Clone(v)}, true
@@ -107,21 +107,28 @@ func (j *Journal) Last(kind, key string, t time.Time) (Record, bool, error) {
 	return rec, found, err
 }
 
-// prune drops every record stamped before t.
-func (j *Journal) prune(t time.Time) error {
+// prune drops the records of each kind stamped before cutoff(kind); of each key it spares the newest, until that is
+// older than the floor. It costs what it drops, plus a seek per key.
+func (j *Journal) prune(cutoff func(kind string) time.Time, floor time.Time) error {
 	return j.db.Update(func(tx *bolt.Tx) error {
-		return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
+		return tx.ForEach(func(kind []byte, b *bolt.Bucket) error {
+			before := cutoff(string(kind))
 			c := b.Cursor()
 			for k, _ := c.First(); k != nil; {
-				if !keyTime(k).Before(t) {
-					k, _ = c.Next()
+				key, old := keyName(k), bytes.Clone(k)
+				if !keyTime(k).Before(before) {
+					k, _ = c.Seek(append(key, 1)) // behind the key's last record, which follows a zero byte
 					continue
 				}
-				next := bytes.Clone(k)
-				if err := c.Delete(); err != nil {
-					return err
+				next, _ := c.Next()
+				if newest := next == nil || !bytes.Equal(keyName(next), key); newest && !keyTime(old).Before(floor) {
+					k = next
+					continue
 				}
-				k, _ = c.Seek(next)
+				if err := b.Delete(old); err != nil {
+					return fmt.Errorf("kind %q: %w", kind, err)
+				}
+				k, _ = c.Seek(old)
 			}
 			return nil
 		})
@@ -134,6 +141,9 @@ func recordKey(key string, t time.Time) []byte {
 	b := append(make([]byte, 0, len(key)+1+timeBytes), key...)
 	return binary.BigEndian.AppendUint64(append(b, 0), uint64(max(0, t.UnixNano())))
 }
+
+// keyName is a copy of the record's key without its time.
+func keyName(k []byte) []byte { return bytes.Clone(k[:len(k)-timeBytes-1]) }
 
 func keyTime(k []byte) time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(k[len(k)-timeBytes:]))).UTC()

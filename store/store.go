@@ -31,11 +31,16 @@ const (
 type Options struct {
 	Dir       string           // where everything lives; created when absent
 	Retention time.Duration    // how long samples and records are kept; 0 means 7 days
+	Brief     Brief            // kinds of records that are kept for a shorter time
 	MaxBytes  int64            // the most that sample blocks may take on disk; 0 means no limit
 	Clock     func() time.Time // stamps samples; nil means time.Now
 	Logger    *slog.Logger     // nil discards
 	Registry  prometheus.Registerer
 }
+
+// Brief says how long records of a kind are kept that are many and soon of no use. The newest of each key is kept for
+// the whole retention all the same.
+type Brief map[string]time.Duration
 
 // Store is samples and journal in one directory. It implements storage.Queryable.
 // All methods may be called from several goroutines.
@@ -45,6 +50,7 @@ type Store struct {
 	clock   func() time.Time
 
 	retention time.Duration
+	brief     Brief
 
 	// appends is held for reading by every append from its stamp to its commit, so that whoever gets it for
 	// writing knows that nothing with an older stamp is still on its way.
@@ -94,7 +100,7 @@ func open(o Options, opts *tsdb.Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: series: %w", o.Dir, err), journal.close())
 	}
-	s := &Store{db: db, journal: journal, clock: o.Clock, retention: o.Retention}
+	s := &Store{db: db, journal: journal, clock: o.Clock, retention: o.Retention, brief: o.Brief}
 	if newest := db.Head().MaxTime(); db.Head().NumSeries() > 0 {
 		if ahead := time.UnixMilli(newest).Sub(o.Clock()); ahead > maxClockBehind {
 			return nil, errors.Join(fmt.Errorf("open store %s: the newest sample is %s ahead of the clock; "+
@@ -124,9 +130,17 @@ func (s *Store) Watermark(t time.Time) bool {
 	return s.clock().UnixMilli() > t.UnixMilli()
 }
 
-// Prune drops journal records older than the retention. Samples are dropped by the TSDB itself, block by block.
+// Prune drops journal records that are past their time. Samples are dropped by the TSDB itself, block by block.
 func (s *Store) Prune() error {
-	if err := s.journal.prune(s.clock().Add(-s.retention)); err != nil {
+	now := s.clock()
+	floor := now.Add(-s.retention)
+	cutoff := func(kind string) time.Time {
+		if brief, ok := s.brief[kind]; ok && brief < s.retention {
+			return now.Add(-brief)
+		}
+		return floor
+	}
+	if err := s.journal.prune(cutoff, floor); err != nil {
 		return fmt.Errorf("prune journal: %w", err)
 	}
 	return nil

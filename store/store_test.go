@@ -235,6 +235,41 @@ func TestRetentionByTimeAndBySize(t *testing.T) {
 	}
 }
 
+// Entries are many and soon of no use; decisions are few and kept. The newest entry of each key outlives its time, since
+// it may be all that is known of a target.
+func TestBriefRecordsGoEarlyButTheNewestStays(t *testing.T) {
+	c := clockAt(epoch)
+	s, err := Open(Options{Dir: t.TempDir(), Clock: c.now, Retention: 10 * time.Hour, Brief: Brief{"entry": time.Hour}})
+	require.NoError(t, err)
+	defer s.Close()
+	for _, key := range []string{"a", "ab", "b"} {
+		for m := range 3 {
+			at := epoch.Add(time.Duration(m) * time.Minute)
+			require.NoError(t, s.Journal().Append(Record{Kind: "entry", Key: key, At: at}, Record{Kind: "decision", Key: key, At: at}))
+		}
+	}
+	count := func(kind, key string) (n int) {
+		require.NoError(t, s.Journal().Range(kind, key, time.Time{}, c.now(), func(Record) error { n++; return nil }))
+		return n
+	}
+	for _, step := range []struct {
+		after              time.Duration
+		entries, decisions int
+	}{
+		{time.Hour, 3, 3},
+		{time.Hour + time.Minute + time.Second, 1, 3}, // two are past the hour, the third is the newest
+		{9 * time.Hour, 1, 3},
+		{10*time.Hour + 3*time.Minute, 0, 0},
+	} {
+		c.set(epoch.Add(step.after))
+		require.NoError(t, s.Prune())
+		for _, key := range []string{"a", "ab", "b"} {
+			require.Equal(t, step.entries, count("entry", key), "entries of %s after %s", key, step.after)
+			require.Equal(t, step.decisions, count("decision", key), "decisions of %s after %s", key, step.after)
+		}
+	}
+}
+
 func TestOpenNamesWhatIsWrong(t *testing.T) {
 	_, err := Open(Options{})
 	require.ErrorContains(t, err, "no directory given")

@@ -62,6 +62,9 @@ func lintFile(w io.Writer, file string, lookup query.Lookup) (int, error) {
 		for _, warn := range warnings {
 			fmt.Fprintf(w, "%s: %s/%s: warning: %s: %s\n", file, pa.Namespace, pa.Name, warn.Field, warn.Text)
 		}
+		for _, note := range pa.DefaultsUnlikeAIBrix() {
+			fmt.Fprintf(w, "%s: %s/%s: note: %s: %s\n", file, pa.Namespace, pa.Name, note.Field, note.Text)
+		}
 		if len(errs) == 0 {
 			fmt.Fprintf(w, "%s: %s/%s: ok\n", file, pa.Namespace, pa.Name)
 		}

@@ -64,7 +64,7 @@ func newService(o serviceOptions) (*service, error) {
 		return nil, fmt.Errorf("listen on %s: %w (choose another address with --listen)", o.Listen, err)
 	}
 	s.store, err = store.Open(store.Options{
-		Dir: o.Dir, Retention: o.Retention, MaxBytes: o.MaxBytes,
+		Dir: o.Dir, Retention: o.Retention, MaxBytes: o.MaxBytes, Brief: store.Brief{loop.KindEntry: loop.EntryRetention},
 		Logger: slog.New(zapslog.NewHandler(o.Log.Core())), Registry: s.registry,
 	})
 	if err != nil {
