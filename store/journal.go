@@ -92,12 +92,11 @@ func (j *Journal) Last(kind, key string, t time.Time) (Record, bool, error) {
 			return nil
 		}
 		c := b.Cursor()
-		k, v := c.Seek(recordKey(key, t.Add(time.Nanosecond)))
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		step := c.Prev
+		if after, _ := c.Seek(recordKey(key, t.Add(time.Nanosecond))); after == nil {
+			step = c.Last
 		}
+		k, v := step()
 		if k == nil || string(keyName(k)) != key {
 			return nil
 		}

@@ -53,8 +53,10 @@ func demoPlant(seed uint64, start time.Time, trace []sim.Request) (*sim.Plant, e
 	return sim.New(sim.Config{
 		Seed: seed, Start: start,
 		Nodes: []sim.NodeSpec{
-			{Name: "a100-0", GPU: sim.A100, GPUs: 4}, {Name: "a100-1", GPU: sim.A100, GPUs: 4},
-			{Name: "a40-0", GPU: sim.A40, GPUs: 4}, {Name: "a40-1", GPU: sim.A40, GPUs: 4},
+			{Name: "a100-0", GPU: sim.A100, GPUs: 4},
+			{Name: "a100-1", GPU: sim.A100, GPUs: 4},
+			{Name: "a40-0", GPU: sim.A40, GPUs: 4},
+			{Name: "a40-1", GPU: sim.A40, GPUs: 4},
 		},
 		Workloads: []sim.WorkloadSpec{
 			demoWorkload("team-a", "chat", sim.A100, sim.Ordinal, chat),

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"sort"
-	"sync"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -11,16 +8,13 @@ import (
 	"github.com/flyball/flyball/internal/loop"
 )
 
-// recorder turns results into log lines and metrics, and keeps the latest of each autoscaler.
+// recorder turns results into log lines and metrics.
 type recorder struct {
 	log *zap.Logger
 
 	wanted, replicas, ready *prometheus.GaugeVec
 	value, coverage         *prometheus.GaugeVec
 	decisions, failures     *prometheus.CounterVec
-
-	mu     sync.Mutex
-	latest map[string]loop.Result // by autoscaler UID
 }
 
 func newRecorder(log *zap.Logger, reg prometheus.Registerer) *recorder {
@@ -43,7 +37,6 @@ func newRecorder(log *zap.Logger, reg prometheus.Registerer) *recorder {
 		coverage:  gauge("flyball_source_coverage_ratio", "Reporting over expected pods in a source's window.", "source", "window"),
 		decisions: counter("flyball_decisions_total", "Decisions by verdict.", "verdict"),
 		failures:  counter("flyball_decision_failures_total", "Turns that ended without a decision, or with one that was not acted on."),
-		latest:    map[string]loop.Result{},
 	}
 }
 
@@ -74,9 +67,6 @@ func (r *recorder) record(res loop.Result) {
 			r.window(a, source, "panic", w.Panic)
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.latest[a.UID] = res
 }
 
 // window shows a value only while there is one: a missing value is an absent series, not zero.
@@ -87,19 +77,4 @@ func (r *recorder) window(a loop.Autoscaler, source, name string, w decider.Wind
 		r.value.DeleteLabelValues(a.Namespace, a.Name, source, name)
 	}
 	r.coverage.WithLabelValues(a.Namespace, a.Name, source, name).Set(w.Coverage)
-}
-
-// results are the latest of each autoscaler, by namespace and name.
-func (r *recorder) results() []loop.Result {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make([]loop.Result, 0, len(r.latest))
-	for _, res := range r.latest {
-		out = append(out, res)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i].Autoscaler, out[j].Autoscaler
-		return a.Namespace < b.Namespace || a.Namespace == b.Namespace && a.Name < b.Name
-	})
-	return out
 }
