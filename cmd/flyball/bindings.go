@@ -25,7 +25,7 @@ func lookup(packs collector.Packs) query.Lookup {
 // bindings joins autoscalers with the targets found for them. A target that is re-created under its old name is
 // another target, and is bound anew. What can't be bound is logged once, and again when it changes.
 type bindings struct {
-	lookup query.Lookup
+	binder loop.Binder
 	log    *zap.Logger
 	tune   func(*loop.Autoscaler) // last word on each binding; nil for none
 
@@ -34,8 +34,8 @@ type bindings struct {
 	bound map[string]binding // by autoscaler UID
 }
 
-func newBindings(lookup query.Lookup, log *zap.Logger) *bindings {
-	return &bindings{lookup: lookup, log: log, bound: map[string]binding{}}
+func newBindings(binder loop.Binder, log *zap.Logger) *bindings {
+	return &bindings{binder: binder, log: log, bound: map[string]binding{}}
 }
 
 type binding struct {
@@ -79,7 +79,7 @@ func (b *bindings) bind(pa *v1alpha1.PodAutoscaler, find find) binding {
 	}
 	now := binding{target: target}
 	who := []zap.Field{zap.String("namespace", pa.Namespace), zap.String("name", pa.Name)}
-	a, warnings, errs := loop.Bind(pa, target, b.lookup)
+	a, warnings, errs := b.binder.Bind(pa, target)
 	for _, w := range warnings {
 		b.log.Warn("autoscaler", append(who, zap.String("field", w.Field), zap.String("warning", w.Text))...)
 	}

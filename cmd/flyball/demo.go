@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/internal/loop"
 	"github.com/flyball/flyball/internal/sim"
 )
 
@@ -107,7 +108,7 @@ func serveDemo(ctx context.Context, s *service, plant *sim.Plant, server *sim.Se
 	if err != nil {
 		return err
 	}
-	b := newBindings(lookup(packs), s.opts.Log)
+	b := newBindings(loop.Binder{Lookup: lookup(packs)}, s.opts.Log)
 	b.set(pas)
 	f := &plantFleet{plant: plant, server: server, bindings: b, log: s.opts.Log, observe: watch.observe}
 	watch.begin(s.listener.Addr().String())

@@ -69,7 +69,7 @@ func TestDemoManifestsAreValidAndLabelledAsCompressed(t *testing.T) {
 	pas, err := demoAutoscalers("127.0.0.1:1")
 	require.NoError(t, err)
 	for _, pa := range pas {
-		a, warnings, errs := loop.Bind(pa, loop.Target{UID: "x"}, lookup(packs))
+		a, warnings, errs := loop.Binder{Lookup: lookup(packs)}.Bind(pa, loop.Target{UID: "x"})
 		require.Empty(t, errs)
 		require.Empty(t, warnings)
 		for _, e := range a.Endpoints {
@@ -105,7 +105,7 @@ spec:
 	require.NoError(t, err)
 	packs, err := collector.LoadPacks()
 	require.NoError(t, err)
-	b := newBindings(lookup(packs), zap.NewNop())
+	b := newBindings(loop.Binder{Lookup: lookup(packs)}, zap.NewNop())
 	b.set(pas)
 
 	states := make(chan sim.Snapshot, 1)

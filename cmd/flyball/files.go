@@ -18,7 +18,6 @@ import (
 	"github.com/flyball/flyball/collector"
 	"github.com/flyball/flyball/decider"
 	"github.com/flyball/flyball/internal/loop"
-	"github.com/flyball/flyball/query"
 )
 
 // reread is how often manifests and target files are looked at for changes.
@@ -46,8 +45,8 @@ type workload struct {
 	ready map[string]bool // pod UID -> all its exporters are listed as ready
 }
 
-func newFiles(manifests, targets []string, lookup query.Lookup, log *zap.Logger) *files {
-	b := newBindings(lookup, log)
+func newFiles(manifests, targets []string, binder loop.Binder, log *zap.Logger) *files {
+	b := newBindings(binder, log)
 	b.tune = func(a *loop.Autoscaler) { a.Policy.Mode = decider.Advise }
 	return &files{
 		manifests: manifests, targets: &collector.FileSD{Paths: targets, Logger: log}, bindings: b, log: log,

@@ -10,7 +10,6 @@ import (
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/collector"
 	"github.com/flyball/flyball/internal/loop"
-	"github.com/flyball/flyball/query"
 )
 
 func newLint() *cobra.Command {
@@ -23,9 +22,10 @@ func newLint() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			binder := loop.Binder{Lookup: lookup(packs), MetricsAPIs: true}
 			bad := 0
 			for _, file := range files {
-				n, err := lintFile(cmd.OutOrStdout(), file, lookup(packs))
+				n, err := lintFile(cmd.OutOrStdout(), file, binder)
 				if err != nil {
 					return err
 				}
@@ -40,7 +40,7 @@ func newLint() *cobra.Command {
 }
 
 // lintFile prints one line per finding and gives the number of errors.
-func lintFile(w io.Writer, file string, lookup query.Lookup) (int, error) {
+func lintFile(w io.Writer, file string, binder loop.Binder) (int, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return 0, fmt.Errorf("lint: %w", err)
@@ -54,7 +54,7 @@ func lintFile(w io.Writer, file string, lookup query.Lookup) (int, error) {
 	}
 	for _, pa := range pas {
 		// The UID of the target is not known here and does not matter: any will do.
-		_, warnings, errs := loop.Bind(pa, loop.Target{Kind: pa.Spec.ScaleTargetRef.Kind, Name: pa.Spec.ScaleTargetRef.Name, UID: "lint"}, lookup)
+		_, warnings, errs := binder.Bind(pa, loop.Target{Kind: pa.Spec.ScaleTargetRef.Kind, Name: pa.Spec.ScaleTargetRef.Name, UID: "lint"})
 		for _, err := range errs {
 			fmt.Fprintf(w, "%s: %s/%s: error: %v\n", file, pa.Namespace, pa.Name, err)
 			bad++

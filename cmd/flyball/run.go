@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/internal/loop"
 )
 
 const scrapeInterval = 2 * time.Second
@@ -47,7 +48,7 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("run: %w", err)
 			}
-			return s.Run(cmd.Context(), newFiles(manifests, targets, lookup(packs), log))
+			return s.Run(cmd.Context(), newFiles(manifests, targets, loop.Binder{Lookup: lookup(packs)}, log))
 		},
 	}
 	f := cmd.Flags()

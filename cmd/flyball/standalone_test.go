@@ -119,7 +119,7 @@ func (r *rig) run() {
 	require.NoError(r.t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	f := newFiles([]string{filepath.Join(r.dir, "*.yaml")}, []string{filepath.Join(r.dir, "targets.json")}, lookup(packs), zap.NewNop())
+	f := newFiles([]string{filepath.Join(r.dir, "*.yaml")}, []string{filepath.Join(r.dir, "targets.json")}, loop.Binder{Lookup: lookup(packs)}, zap.NewNop())
 	go func() { done <- r.service.Run(ctx, f) }()
 	r.t.Cleanup(func() {
 		stop()

@@ -17,9 +17,30 @@ type Endpoint struct {
 	Interval time.Duration // 0: the collector's default
 }
 
+// Job is the label job, and for pods also the label endpoint, of series that come from a Kubernetes metrics API; empty for
+// other sources.
+func Job(kind v1alpha1.SourceKind) string {
+	switch kind {
+	case v1alpha1.ResourceMetricSource:
+		return "metrics.k8s.io"
+	case v1alpha1.CustomMetricSource:
+		return "custom.metrics.k8s.io"
+	case v1alpha1.ExternalMetricSource:
+		return "external.metrics.k8s.io"
+	}
+	return ""
+}
+
+// Binder is what binding depends on besides the autoscaler and its target.
+type Binder struct {
+	Lookup query.Lookup // what is known of a metric's name
+	// MetricsAPIs says that the Kubernetes metrics APIs are polled into the store.
+	MetricsAPIs bool
+}
+
 // Bind makes an Autoscaler of a PodAutoscaler and the target that was found for it: its policy, and each source bound to
 // the series of that target or of that source's endpoint alone. All errors come at once, each with its field.
-func Bind(pa *v1alpha1.PodAutoscaler, target Target, lookup query.Lookup) (Autoscaler, []v1alpha1.Warning, field.ErrorList) {
+func (b Binder) Bind(pa *v1alpha1.PodAutoscaler, target Target) (Autoscaler, []v1alpha1.Warning, field.ErrorList) {
 	policy, warnings, errs := pa.Policy()
 	if len(errs) > 0 {
 		return Autoscaler{}, warnings, errs
@@ -32,12 +53,15 @@ func Bind(pa *v1alpha1.PodAutoscaler, target Target, lookup query.Lookup) (Autos
 	a := Autoscaler{UID: v1alpha1.UID(pa), Namespace: pa.Target().Namespace, Name: pa.Name, Target: target, Policy: policy}
 	for i, s := range pa.Spec.MetricsSources {
 		at := spec.Child("metricsSources").Index(i)
-		owner, endpoint, err := a.owner(s, at)
+		owner, endpoint, err := b.owner(a, s, at)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		full := s.WithDefaults()
+		full, lookup := s.WithDefaults(), b.Lookup
+		if Job(s.Kind()) != "" {
+			lookup = asGauge
+		}
 		bound, bindErr := query.Bind(query.Source{
 			Metric: full.TargetMetric, Query: full.Query, Dialect: query.Dialect(full.Dialect), Aggregation: query.Aggregation(full.Aggregation),
 		}, owner, lookup)
@@ -61,10 +85,23 @@ func named(at *field.Path, s v1alpha1.MetricSource) *field.Path {
 	return at.Child("targetMetric")
 }
 
+// asGauge knows what comes from a Kubernetes metrics API: whatever its name ends in, it is a value as of now.
+func asGauge(name string) (query.Metric, bool) {
+	return query.Metric{Names: []string{name}, Kind: query.Gauge}, true
+}
+
 // owner says whose series the source reads, and where they come from if not from the pods' exporters.
-func (a Autoscaler) owner(s v1alpha1.MetricSource, at *field.Path) (query.Owner, Endpoint, *field.Error) {
-	full := s.WithDefaults()
-	switch s.Kind() {
+func (b Binder) owner(a Autoscaler, s v1alpha1.MetricSource, at *field.Path) (query.Owner, Endpoint, *field.Error) {
+	full, kind := s.WithDefaults(), s.Kind()
+	if Job(kind) != "" && !b.MetricsAPIs {
+		return query.Owner{}, Endpoint{}, field.Forbidden(at.Child("metricSourceType"),
+			"a Kubernetes metrics API answers for it, and there is none here; use pod, or external with an endpoint")
+	}
+	switch kind {
+	case v1alpha1.ResourceMetricSource, v1alpha1.CustomMetricSource:
+		return query.Owner{Namespace: a.Namespace, WorkloadUID: a.Target.UID, Endpoint: Job(kind)}, Endpoint{}, nil
+	case v1alpha1.ExternalMetricSource:
+		return query.Owner{Namespace: a.Namespace, AutoscalerUID: a.UID, Source: s.Key()}, Endpoint{}, nil
 	case v1alpha1.PodSource:
 		o := query.Owner{Namespace: a.Namespace, WorkloadUID: a.Target.UID}
 		if s.Port != "" {
@@ -78,6 +115,5 @@ func (a Autoscaler) owner(s v1alpha1.MetricSource, at *field.Path) (query.Owner,
 		url := strings.Join([]string{string(full.ProtocolType), "://", full.Endpoint, full.Path}, "")
 		return o, Endpoint{URL: url, Interval: s.ScrapeInterval()}, nil
 	}
-	return query.Owner{}, Endpoint{}, field.Forbidden(at.Child("metricSourceType"),
-		"a Kubernetes metrics API answers for it, and none is read yet; use pod, or external with an endpoint")
+	panic("BUG: policy accepted a source of kind " + string(kind))
 }

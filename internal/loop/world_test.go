@@ -130,7 +130,7 @@ func (w *world) autoscaler(target Target, manifest string) Autoscaler {
 	pas, err := v1alpha1.Read(strings.NewReader(manifest))
 	require.NoError(w.t, err)
 	require.Len(w.t, pas, 1)
-	a, _, errs := Bind(pas[0], target, nil)
+	a, _, errs := Binder{}.Bind(pas[0], target)
 	require.Empty(w.t, errs)
 	w.scalers = append(w.scalers, a)
 	return a
