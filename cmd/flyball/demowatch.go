@@ -81,11 +81,11 @@ func (w *watch) result(r loop.Result) {
 	w.event(r.At, fmt.Sprintf("%s/%s %d → %d  %s", r.Autoscaler.Namespace, r.Autoscaler.Name, d.From, d.To, because(d)))
 }
 
-// because is the reason that had the last word, and the need behind it if that is another.
+// because is the reason that had the last word, and behind it the one that had the first, if that is another.
 func because(d decider.Decision) string {
 	last := d.Reasons[len(d.Reasons)-1]
 	if first := d.Reasons[0]; first.Rule != last.Rule {
-		return first.String() + " | " + last.String()
+		return last.String() + " | " + first.String()
 	}
 	return last.String()
 }
