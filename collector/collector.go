@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,9 @@ type Options struct {
 	Logger          *zap.Logger           // default none
 	Registerer      prometheus.Registerer // for the collector's own metrics; default none
 	DefaultInterval time.Duration         // default DefaultInterval
+
+	// Pages answer for URLs with a scheme other than http and https: pages that are made here of what another API says.
+	Pages map[string]http.RoundTripper
 }
 
 // Config is what to scrape and what to keep of it.
@@ -49,6 +53,7 @@ type Collector struct {
 	packs    Packs
 	fallback time.Duration // interval of endpoints that have none
 	dial     dialFunc      // nil: TCP
+	pages    map[string]http.RoundTripper
 	bodies   bodies
 
 	keep atomic.Pointer[map[string]struct{}]
@@ -77,7 +82,7 @@ func New(o Options) (*Collector, error) {
 		o.DefaultInterval = DefaultInterval
 	}
 	c := &Collector{
-		store: o.Store, now: o.Now, log: o.Logger, metrics: newMetrics(o.Registerer), packs: packs, fallback: o.DefaultInterval,
+		store: o.Store, now: o.Now, log: o.Logger, metrics: newMetrics(o.Registerer), packs: packs, pages: o.Pages, fallback: o.DefaultInterval,
 		scrapers: map[string]*scraper{}, ready: map[Identity]*readiness{},
 	}
 	c.keep.Store(&map[string]struct{}{})

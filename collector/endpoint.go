@@ -52,8 +52,8 @@ func (e Endpoint) Key() string {
 	}, "\x00")
 }
 
-// Name is port and path of the endpoint's URL, such as "8000/metrics": the value of the label "endpoint". A URL
-// that can't be parsed has no name.
+// Name is port and path of the endpoint's URL, such as "8000/metrics": the value of the label "endpoint". Of a URL
+// that is neither http nor https it is host and path. A URL that can't be parsed has no name.
 func (e Endpoint) Name() string {
 	u, err := url.Parse(e.URL)
 	if err != nil {
@@ -64,6 +64,8 @@ func (e Endpoint) Name() string {
 	case port != "":
 	case u.Scheme == "https":
 		port = "443"
+	case u.Scheme != "http":
+		port = u.Host
 	default:
 		port = "80"
 	}

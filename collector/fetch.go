@@ -125,14 +125,14 @@ func newTransport(dial dialFunc, interval time.Duration) *http.Transport {
 	}
 }
 
-// newRequest is the request for an endpoint's page; a context is put in at every scrape.
-func newRequest(rawURL string) (*http.Request, error) {
+// newRequest is the request for an endpoint's page; a context is put in at every scrape. pages answer for further schemes.
+func newRequest(rawURL string, pages map[string]http.RoundTripper) (*http.Request, error) {
 	const hint = "give the endpoint a URL such as http://10.0.0.7:8000/metrics"
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, failf(resultConnect, hint, "parse URL: %w", err)
 	}
-	if u.Scheme != "http" && u.Scheme != "https" {
+	if u.Scheme != "http" && u.Scheme != "https" && pages[u.Scheme] == nil {
 		return nil, failf(resultConnect, hint, "scheme %q is not http or https", u.Scheme)
 	}
 	if u.Host == "" || u.User != nil {
@@ -147,7 +147,7 @@ func newRequest(rawURL string) (*http.Request, error) {
 
 // fetch gets one page within ctx. Redirects are answers like any other that is not 200. The page's body must be
 // put back into bs, also on an error.
-func fetch(ctx context.Context, t *http.Transport, req *http.Request, bs *bodies) (page, error) {
+func fetch(ctx context.Context, t http.RoundTripper, req *http.Request, bs *bodies) (page, error) {
 	resp, err := t.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return page{}, transportFailure(ctx, "get", err)

@@ -127,7 +127,7 @@ func (g targetGroup) endpoints() ([]Endpoint, error) {
 		}
 		one := e
 		one.URL = g.url(target)
-		if _, err := newRequest(one.URL); err != nil {
+		if _, err := newRequest(one.URL, nil); err != nil {
 			return nil, fmt.Errorf("target %q: %w", target, err)
 		}
 		if one.Role == PodExporter {

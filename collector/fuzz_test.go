@@ -97,7 +97,7 @@ func FuzzTargets(f *testing.F) {
 		}
 		keys := map[string]bool{}
 		for _, e := range endpoints {
-			_, err := newRequest(e.URL)
+			_, err := newRequest(e.URL, nil)
 			require.NoError(t, err)
 			require.NotEmpty(t, e.Name())
 			require.False(t, keys[e.Key()])

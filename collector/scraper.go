@@ -25,7 +25,8 @@ const failuresUntilStale = 2
 type scraper struct {
 	c         *Collector
 	key       string
-	transport *http.Transport
+	transport *http.Transport   // of pages that are asked for over HTTP
+	pages     http.RoundTripper // who answers: transport, or what Options.Pages has for the scheme
 	request   *http.Request
 	badURL    error // why there is no request
 	cancel    context.CancelFunc
@@ -80,7 +81,10 @@ func newScraper(c *Collector, e Endpoint) *scraper {
 		up:        newOwnSeries("up", identityLabels(e)),
 		health:    Health{Endpoint: e},
 	}
-	s.request, s.badURL = newRequest(e.URL)
+	s.pages = s.transport
+	if s.request, s.badURL = newRequest(e.URL, c.pages); s.badURL == nil && c.pages[s.request.URL.Scheme] != nil {
+		s.pages = c.pages[s.request.URL.Scheme]
+	}
 	return s
 }
 
@@ -145,7 +149,7 @@ func (s *scraper) scrape(ctx context.Context, interval time.Duration) {
 	defer cancel()
 	pg, err := page{}, s.badURL
 	if err == nil {
-		pg, err = fetch(pageCtx, s.transport, s.request, &s.c.bodies)
+		pg, err = fetch(pageCtx, s.pages, s.request, &s.c.bodies)
 	}
 	if pg.body != nil {
 		defer s.c.bodies.put(pg.body)

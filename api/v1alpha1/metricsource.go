@@ -1,6 +1,10 @@
 package v1alpha1
 
-import "github.com/flyball/flyball/decider"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/flyball/flyball/decider"
+)
 
 // MetricSourceType says where a metric comes from.
 type MetricSourceType string
@@ -71,6 +75,11 @@ type MetricSource struct {
 	// The metric's name, as exported or as AIBrix calls it. Either this or query.
 	// +optional
 	TargetMetric string `json:"targetMetric,omitempty"`
+
+	// Which series of the metric count, by their labels, as in a HorizontalPodAutoscaler's metric.selector. For custom, and
+	// for external without an endpoint; all series count when omitted.
+	// +optional
+	MetricSelector *metav1.LabelSelector `json:"metricSelector,omitempty"`
 
 	// The value to steer to, a decimal number above 0 in quotes, such as "0.5"; per pod, unless targetType is Value.
 	TargetValue string `json:"targetValue"`

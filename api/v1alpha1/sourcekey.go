@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/flyball/flyball/decider"
 )
 
@@ -120,6 +122,7 @@ func (s MetricSource) Key() string {
 		"query":       s.Query,
 		"dialect":     string(s.Dialect),
 		"aggregation": string(s.Aggregation),
+		"selector":    s.selector(),
 	} {
 		if value != "" {
 			lines = append(lines, fmt.Sprintf("%s=%q\n", name, value))
@@ -128,6 +131,18 @@ func (s MetricSource) Key() string {
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
 	return hex.EncodeToString(sum[:8])
+}
+
+// selector is the metric selector in its one spelling; empty when there is none, or an empty one.
+func (s MetricSource) selector() string {
+	if s.MetricSelector == nil {
+		return ""
+	}
+	selector, err := metav1.LabelSelectorAsSelector(s.MetricSelector)
+	if err != nil {
+		return "invalid" // and refused as such
+	}
+	return selector.String()
 }
 
 // normalizeQuery removes comments and the white space that means nothing: all of it outside quotes, but for one

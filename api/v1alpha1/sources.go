@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/flyball/flyball/decider"
@@ -78,6 +79,7 @@ func (c *conversion) readSource(s MetricSource, at *field.Path) float64 {
 			[]MetricSourceType{TypePod, TypeExternal, TypeDomain, TypeResource, TypeCustom}))
 	}
 	c.readInterval(s, at.Child("interval"))
+	c.readMetricSelector(s, at.Child("metricSelector"))
 	c.readTargetType(s, at)
 	return c.readTargetValue(s.TargetValue, at.Child("targetValue"))
 }
@@ -189,6 +191,19 @@ func (c *conversion) readInterval(s MetricSource, at *field.Path) {
 		c.invalid(at, s.Interval, "%v", err)
 	} else if d < minInterval || d > maxInterval {
 		c.invalid(at, s.Interval, "is out of range; write %s to %s", formatDuration(minInterval), formatDuration(maxInterval))
+	}
+}
+
+func (c *conversion) readMetricSelector(s MetricSource, at *field.Path) {
+	if s.MetricSelector == nil {
+		return
+	}
+	if kind := s.Kind(); kind != CustomMetricSource && kind != ExternalMetricSource {
+		c.forbid(at, "only the Kubernetes custom and external metrics APIs select series; remove it, or write a query")
+		return
+	}
+	if _, err := metav1.LabelSelectorAsSelector(s.MetricSelector); err != nil {
+		c.invalid(at, metav1.FormatLabelSelector(s.MetricSelector), "%v", err)
 	}
 }
 

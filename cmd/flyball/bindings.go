@@ -3,7 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -99,11 +100,15 @@ func (b *bindings) bind(pa *v1alpha1.PodAutoscaler, find find) binding {
 	return now
 }
 
-// scrape is what the autoscalers ask to be collected: their own source endpoints, and the names of the metrics
-// they read, on those and on the endpoints that the fleet brings.
+// scrape is what there is to collect: the endpoints that the fleet brings, and what the autoscalers ask for.
 func (b *bindings) scrape(find find, endpoints []collector.Endpoint) collector.Config {
+	return scrapeFor(b.autoscalers(find), endpoints)
+}
+
+// scrapeFor adds to the endpoints those of the autoscalers' own sources, and keeps the metrics that they read.
+func scrapeFor(autoscalers []loop.Autoscaler, endpoints []collector.Endpoint) collector.Config {
 	keep := map[string]bool{}
-	for _, a := range b.autoscalers(find) {
+	for _, a := range autoscalers {
 		for i, source := range a.Sources {
 			for _, name := range source.Metrics() {
 				keep[name] = true
@@ -116,10 +121,5 @@ func (b *bindings) scrape(find find, endpoints []collector.Endpoint) collector.C
 			}
 		}
 	}
-	cfg := collector.Config{Endpoints: endpoints}
-	for name := range keep {
-		cfg.Keep = append(cfg.Keep, name)
-	}
-	sort.Strings(cfg.Keep)
-	return cfg
+	return collector.Config{Endpoints: endpoints, Keep: slices.Sorted(maps.Keys(keep))}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +41,8 @@ type serviceOptions struct {
 	Scrape    time.Duration // default interval between two scrapes of one endpoint
 	Tick      time.Duration // between two decisions of one autoscaler
 	Log       *zap.Logger
-	Publish   func(loop.Result) // told of each result after the recorder
+	Publish   func(loop.Result)            // told of each result after the recorder
+	Pages     map[string]http.RoundTripper // see collector.Options
 }
 
 // service is the pipeline with its edges: the same parts for run and for demo.
@@ -71,7 +73,7 @@ func newService(o serviceOptions) (*service, error) {
 		return nil, errors.Join(err, s.listener.Close())
 	}
 	s.collector, err = collector.New(collector.Options{
-		Store: s.store, Now: time.Now, Logger: o.Log, Registerer: s.registry, DefaultInterval: o.Scrape,
+		Store: s.store, Now: time.Now, Logger: o.Log, Registerer: s.registry, DefaultInterval: o.Scrape, Pages: o.Pages,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.close())

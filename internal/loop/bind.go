@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
@@ -17,9 +18,8 @@ type Endpoint struct {
 	Interval time.Duration // 0: the collector's default
 }
 
-// Job is the label job, and for pods also the label endpoint, of series that come from a Kubernetes metrics API; empty for
-// other sources.
-func Job(kind v1alpha1.SourceKind) string {
+// API is the Kubernetes metrics API that answers for a kind of source; empty when none does.
+func API(kind v1alpha1.SourceKind) string {
 	switch kind {
 	case v1alpha1.ResourceMetricSource:
 		return "metrics.k8s.io"
@@ -29,6 +29,15 @@ func Job(kind v1alpha1.SourceKind) string {
 		return "external.metrics.k8s.io"
 	}
 	return ""
+}
+
+// APIEndpoint is the value of the label endpoint of what a Kubernetes metrics API says for a source.
+func APIEndpoint(s v1alpha1.MetricSource) string { return API(s.Kind()) + "/" + s.Key() }
+
+// APIMetric is the name under which what a Kubernetes metrics API says is stored: such metrics may be named by any path
+// segment, as nginx-requests.
+func APIMetric(s v1alpha1.MetricSource) string {
+	return model.EscapeName(s.TargetMetric, model.UnderscoreEscaping)
 }
 
 // Binder is what binding depends on besides the autoscaler and its target.
@@ -59,8 +68,8 @@ func (b Binder) Bind(pa *v1alpha1.PodAutoscaler, target Target) (Autoscaler, []v
 			continue
 		}
 		full, lookup := s.WithDefaults(), b.Lookup
-		if Job(s.Kind()) != "" {
-			lookup = asGauge
+		if API(s.Kind()) != "" {
+			full.TargetMetric, lookup = APIMetric(s), asGauge
 		}
 		bound, bindErr := query.Bind(query.Source{
 			Metric: full.TargetMetric, Query: full.Query, Dialect: query.Dialect(full.Dialect), Aggregation: query.Aggregation(full.Aggregation),
@@ -93,13 +102,13 @@ func asGauge(name string) (query.Metric, bool) {
 // owner says whose series the source reads, and where they come from if not from the pods' exporters.
 func (b Binder) owner(a Autoscaler, s v1alpha1.MetricSource, at *field.Path) (query.Owner, Endpoint, *field.Error) {
 	full, kind := s.WithDefaults(), s.Kind()
-	if Job(kind) != "" && !b.MetricsAPIs {
+	if API(kind) != "" && !b.MetricsAPIs {
 		return query.Owner{}, Endpoint{}, field.Forbidden(at.Child("metricSourceType"),
 			"a Kubernetes metrics API answers for it, and there is none here; use pod, or external with an endpoint")
 	}
 	switch kind {
 	case v1alpha1.ResourceMetricSource, v1alpha1.CustomMetricSource:
-		return query.Owner{Namespace: a.Namespace, WorkloadUID: a.Target.UID, Endpoint: Job(kind)}, Endpoint{}, nil
+		return query.Owner{Namespace: a.Namespace, WorkloadUID: a.Target.UID, Endpoint: APIEndpoint(s)}, Endpoint{}, nil
 	case v1alpha1.ExternalMetricSource:
 		return query.Owner{Namespace: a.Namespace, AutoscalerUID: a.UID, Source: s.Key()}, Endpoint{}, nil
 	case v1alpha1.PodSource:

@@ -12,6 +12,9 @@ const (
 	H100 GPU = "H100"
 )
 
+// ModelName is the card's name as its driver gives it, the exporter's modelName label.
+func (g GPU) ModelName() string { return gpuProfiles[g].name }
+
 // blockTokens is vLLM's KV block size: cache_config_info{block_size="16"}.
 const blockTokens = 16
 
