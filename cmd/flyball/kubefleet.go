@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/tools/events"
 
 	"github.com/flyball/flyball/actuator"
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
@@ -28,6 +30,8 @@ type kubeFleet struct {
 	pages    *kubePages
 	binder   loop.Binder
 	log      *zap.Logger
+
+	broadcaster events.EventBroadcaster
 
 	mu    sync.Mutex
 	bound map[types.UID]kubeBinding
@@ -194,6 +198,10 @@ const follow = time.Second
 // Run implements fleet.
 func (f *kubeFleet) Run(ctx context.Context, scrape func(collector.Config) error) error {
 	all, ctx := errgroup.WithContext(ctx)
+	defer f.broadcaster.Shutdown()
+	if err := f.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
+		return fmt.Errorf("record events: %w", err)
+	}
 	all.Go(func() error { return f.kube.Run(ctx) })
 	all.Go(func() error { return f.status.Run(ctx) })
 	all.Go(func() error { return f.election.Run(ctx) })

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,50 +16,102 @@ import (
 
 const scrapeInterval = 2 * time.Second
 
+type runOptions struct {
+	service    serviceOptions
+	standalone bool
+	manifests  []string
+	targets    []string
+	cluster    clusterOptions
+}
+
 func newRun() *cobra.Command {
-	var o serviceOptions
-	var standalone bool
-	var manifests, targets []string
+	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run --standalone --manifests FILE --targets FILE",
-		Short: "Run the service: scrape, store, decide, explain",
-		Long: "Run the service on this machine with everything embedded. Autoscalers come from manifest files, what to scrape " +
-			"from Prometheus file_sd files; both are read again when they change. There is nothing to write to, so every " +
+		Use:   "run",
+		Short: "Run the service: scrape, store, decide, explain, and scale",
+		Long: "Run the service. In a cluster, or with --kubeconfig, autoscalers, targets and pods come from the Kubernetes API, and " +
+			"decisions are written to the targets' scale subresources by the instance that holds the Lease.\n\n" +
+			"With --standalone everything is on this machine: autoscalers come from manifest files, what to scrape from " +
+			"Prometheus file_sd files; both are read again when they change. There is nothing to write to, so every " +
 			"autoscaler is run in mode Advise: decisions are made, logged, journalled and shown.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case !standalone:
-				return errors.New("run: only --standalone is built: give it, with --manifests and --targets")
-			case len(manifests) == 0:
-				return errors.New("run: --manifests names no file; give the PodAutoscalers' files")
-			case len(targets) == 0:
-				return errors.New("run: --targets names no file; give file_sd files (JSON or YAML)")
+			if err := o.check(); err != nil {
+				return fmt.Errorf("run: %w", err)
 			}
 			log, err := zap.NewProduction()
 			if err != nil {
 				return fmt.Errorf("run: %w", err)
 			}
-			o.Log, o.Scrape = log, scrapeInterval
-			s, err := newService(o)
+			o.service.Log, o.service.Scrape = log, scrapeInterval
+			if o.standalone {
+				err = runStandalone(cmd.Context(), o)
+			} else {
+				err = runCluster(cmd.Context(), o)
+			}
 			if err != nil {
 				return fmt.Errorf("run: %w", err)
 			}
-			defer s.close()
-			packs, err := collector.LoadPacks()
-			if err != nil {
-				return fmt.Errorf("run: %w", err)
-			}
-			return s.Run(cmd.Context(), newFiles(manifests, targets, loop.Binder{Lookup: lookup(packs)}, log))
+			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&standalone, "standalone", false, "manifests and targets from files, decisions shown and not written")
-	f.StringSliceVar(&manifests, "manifests", nil, "files of PodAutoscalers (YAML; glob patterns allowed)")
-	f.StringSliceVar(&targets, "targets", nil, "file_sd files of exporters (JSON or YAML; glob patterns allowed)")
-	f.StringVar(&o.Dir, "data", "data", "directory of samples and journal")
-	f.StringVar(&o.Listen, "listen", "127.0.0.1:8090", "address of the HTTP API")
-	f.DurationVar(&o.Retention, "retention", 7*24*time.Hour, "how long samples and decisions are kept")
-	f.Int64Var(&o.MaxBytes, "retention-bytes", 4<<30, "the most bytes that sample blocks may take on disk; 0 for no limit")
+	f.BoolVar(&o.standalone, "standalone", false, "manifests and targets from files, decisions shown and not written")
+	f.StringSliceVar(&o.manifests, "manifests", nil, "standalone: files of PodAutoscalers (YAML; glob patterns allowed)")
+	f.StringSliceVar(&o.targets, "targets", nil, "standalone: file_sd files of exporters (JSON or YAML; glob patterns allowed)")
+	f.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "file that says how to reach the cluster; without it, as a pod in the cluster")
+	f.StringSliceVar(&o.cluster.namespaces, "namespaces", nil, "namespaces to look at; all when omitted")
+	f.StringVar(&o.cluster.gpuExporters, "gpu-exporters", "app.kubernetes.io/name=dcgm-exporter", "label selector of the GPU exporters' pods")
+	f.StringVar(&o.cluster.leaseNamespace, "lease-namespace", "flyball-system", "namespace of the Lease flyball, whose holder writes")
+	f.StringVar(&o.service.Dir, "data", "data", "directory of samples and journal")
+	f.StringVar(&o.service.Listen, "listen", "127.0.0.1:8090", "address of the HTTP API")
+	f.DurationVar(&o.service.Retention, "retention", 7*24*time.Hour, "how long samples and decisions are kept")
+	f.Int64Var(&o.service.MaxBytes, "retention-bytes", 4<<30, "the most bytes that sample blocks may take on disk; 0 for no limit")
 	return cmd
+}
+
+func (o runOptions) check() error {
+	switch {
+	case !o.standalone && len(o.manifests)+len(o.targets) > 0:
+		return errors.New("--manifests and --targets are for --standalone; give it, or leave them out")
+	case o.standalone && o.cluster.kubeconfig != "":
+		return errors.New("--kubeconfig and --standalone exclude each other; leave one out")
+	case o.standalone && len(o.manifests) == 0:
+		return errors.New("--manifests names no file; give the PodAutoscalers' files")
+	case o.standalone && len(o.targets) == 0:
+		return errors.New("--targets names no file; give file_sd files (JSON or YAML)")
+	}
+	return nil
+}
+
+func runStandalone(ctx context.Context, o runOptions) (err error) {
+	packs, err := collector.LoadPacks()
+	if err != nil {
+		return err
+	}
+	s, err := newService(o.service)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.Run(ctx, newFiles(o.manifests, o.targets, loop.Binder{Lookup: lookup(packs)}, o.service.Log))
+}
+
+func runCluster(ctx context.Context, o runOptions) (err error) {
+	config, err := o.cluster.config()
+	if err != nil {
+		return err
+	}
+	f, err := newKubeFleet(config, o.cluster, o.service.Log)
+	if err != nil {
+		return err
+	}
+	o.service.Pages = map[string]http.RoundTripper{kubeScheme: f.pages}
+	o.service.Publish = f.publish
+	s, err := newService(o.service)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.Run(ctx, f)
 }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/flyball/flyball/actuator"
+	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
+	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/internal/kube"
+	"github.com/flyball/flyball/internal/loop"
+)
+
+// clusterOptions say which cluster and what of it.
+type clusterOptions struct {
+	kubeconfig     string
+	namespaces     []string
+	gpuExporters   string
+	leaseNamespace string
+}
+
+func (o clusterOptions) config() (*rest.Config, error) {
+	if o.kubeconfig == "" {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("reach the Kubernetes API from inside a pod: %w (outside a cluster give --kubeconfig, or --standalone)", err)
+		}
+		return config, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read --kubeconfig: %w", err)
+	}
+	return config, nil
+}
+
+// leaseName is the Lease that the instances of one installation contend for.
+const leaseName = "flyball"
+
+// newKubeFleet wires a cluster's edges. It sends nothing; Run does.
+func newKubeFleet(config *rest.Config, o clusterOptions, log *zap.Logger) (*kubeFleet, error) {
+	packs, err := collector.LoadPacks()
+	if err != nil {
+		return nil, err
+	}
+	k, err := kube.New(kube.Options{Config: config, Namespaces: o.namespaces, GPUSelector: o.gpuExporters, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.UserAgent = "flyball"
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	election, err := actuator.NewElection(actuator.ElectionOptions{
+		Leases: client.CoordinationV1(), Namespace: o.leaseNamespace, Name: leaseName, Identity: host, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	leader := func() bool { return election.IsLeader(time.Now()) }
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	f := &kubeFleet{
+		kube: k, election: election, log: log, broadcaster: broadcaster,
+		actuator: actuator.New(actuator.Options{
+			Scales: k.Scales(), Metadata: k.Metadata(), Leader: leader,
+			Events: broadcaster.NewRecorder(runtime.NewScheme(), actuator.FieldManager),
+		}),
+		status: actuator.NewStatusWriter(actuator.StatusOptions{Client: objects, Leader: leader, Log: log}),
+		binder: loop.Binder{Lookup: lookup(packs), MetricsAPIs: true},
+		bound:  map[types.UID]kubeBinding{}, turns: map[string]kubeTurn{},
+	}
+	f.pages = newKubePages(func(ctx context.Context, s scaled, source v1alpha1.MetricSource) ([]kube.MetricValue, error) {
+		return k.ReadMetric(ctx, s.pa, source, s.target, k.Pods(s.target))
+	})
+	return f, nil
+}
