@@ -1,0 +1,52 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flyball/flyball/internal/sim"
+)
+
+// From a load step on simulated pods to a write of /scale, to pods that the real Deployment controller makes; and back
+// down after the delay, not before.
+func TestLoadScalesRealPodsUpAndDown(t *testing.T) {
+	c := startCluster(t, sim.WorkloadSpec{Namespace: "a", Name: "chat"})
+	c.apply(workloadManifest("Deployment", "a", "chat", 1) + autoscalerManifest("a", "chat", "Deployment", "12s", inFlight))
+	c.eventually("one pod ready", func() bool { return c.deployment("a", "chat").Status.ReadyReplicas == 1 })
+	writes := c.watchWrites()
+	c.flyball(t.TempDir())
+	c.load("a", "chat", 1)
+	c.eventually("decisions are made from metrics", func() bool {
+		return c.condition("a", "chat", "ScalingActive") != "" && c.condition("a", "chat", "Ready")[:4] == "True"
+	})
+
+	c.load("a", "chat", 6)
+	select {
+	case w := <-writes:
+		require.Equal(t, "a/chat", w.name)
+		require.Greater(t, w.to, int32(1))
+	case <-time.After(patience):
+		t.Fatal("no write after the load step")
+	}
+	c.eventually("three pods and more are ready", func() bool { return c.deployment("a", "chat").Status.ReadyReplicas >= 3 })
+
+	c.load("a", "chat", 0)
+	ended := time.Now()
+	c.eventually("back at one", func() bool { return *c.deployment("a", "chat").Spec.Replicas == 1 })
+	for {
+		w := <-writes
+		if w.at.Before(ended) {
+			continue
+		}
+		if w.to < 6 {
+			require.Greater(t, w.at.Sub(ended), 12*time.Second, "a fall to %d before the delay was over", w.to)
+		}
+		if w.to == 1 {
+			break
+		}
+	}
+	require.Contains(t, c.kubectl("", "get", "fpa", "-n", "a"), "TARGETS")
+	require.Contains(t, c.kubectl("", "describe", "fpa", "-n", "a", "chat"), "SuccessfulRescale")
+}
