@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +16,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/flyball/flyball/internal/controlplane"
-	"github.com/flyball/flyball/internal/loop"
 	"github.com/flyball/flyball/internal/sim"
 	"github.com/flyball/flyball/internal/simkube"
 )
@@ -260,10 +256,3 @@ func (c *cluster) load(namespace, name string, rate float64) {
 		Shape: sim.Constant{Rate: rate}, Arrivals: sim.Even, Prompt: sim.Tokens{Mean: 200, Max: 200}, Output: sim.Tokens{Mean: 400, Max: 400},
 	}))
 }
-
-var (
-	_ = io.Discard
-	_ = filepath.Join
-	_ = clientcmd.RecommendedHomeFile
-	_ = loop.KindEntry
-)

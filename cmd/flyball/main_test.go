@@ -9,6 +9,9 @@ import (
 
 // TestMain lets the scripts run flyball, as it is built here.
 func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(execute(os.Args[1:]))
+	}
 	testscript.Main(m, map[string]func(){"flyball": func() { os.Exit(execute(os.Args[1:])) }})
 }
 

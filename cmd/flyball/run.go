@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"k8s.io/klog/v2"
 
 	"github.com/flyball/flyball/collector"
 	"github.com/flyball/flyball/internal/loop"
@@ -106,6 +109,7 @@ func runCluster(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	klog.SetSlogLogger(slog.New(zapslog.NewHandler(o.service.Log.Core()))) // client-go's own words
 	o.service.Pages = map[string]http.RoundTripper{kubeScheme: f.pages}
 	o.service.Publish = f.publish
 	s, err := newService(o.service)
