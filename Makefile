@@ -3,13 +3,16 @@ SHELL := bash
 TOOL  := go tool -modfile=tools/go.mod
 GO    := $(shell git ls-files -co --exclude-standard '*.go' 2>/dev/null)
 
-.PHONY: help demo build test check race generate fmt fuzz bench
+.PHONY: help demo demo-cluster build test check race controlplane generate fmt fuzz bench
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: build ## build, then watch simulated GPU fleets scale (Ctrl-C stops it)
 	@bin/flyball demo
+
+demo-cluster: build ## the same fleets on a real Kubernetes control plane (built on first use: minutes)
+	@go run ./internal/demo/cluster
 
 build: ## bin/flyball
 	@go build -trimpath -o bin/flyball ./cmd/flyball
@@ -20,12 +23,16 @@ check: cc ## format, vet, staticcheck, and that generated files are fresh
 	@echo "== format"; out=$$($(TOOL) gofumpt -l $(GO)); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	@echo "== vet"; go vet ./...
 	@echo "== staticcheck"; $(TOOL) staticcheck ./...
-	@echo "== go.mod"; go mod tidy -diff
+	@echo "== go.mod"; go mod tidy -diff; go -C deploy/controlplane mod tidy -diff; go -C tools mod tidy -diff
 	@echo "== generated"; tmp=$$(mktemp -d); trap 'rm -rf '$$tmp EXIT; cp -r api deploy $$tmp/; $(MAKE) -s generate; \
 	  diff -r $$tmp/api api && diff -r $$tmp/deploy deploy || { echo "generated files were stale; they are fresh now: commit them"; exit 1; }
 
-race: cc ## all tests, with the race detector, in random order
-	go test -race -shuffle=on -timeout 20m ./...
+race: cc controlplane ## all tests, with the race detector, in random order
+	go test -race -run '^$$' ./... >/dev/null
+	go test -race -shuffle=on -timeout 20m -p 1 ./...
+
+controlplane: ## the Kubernetes programs that tests and demo-cluster run (built once per version: minutes)
+	@go run ./internal/controlplane/build >/dev/null
 
 # The race detector needs a C compiler. Nothing else here does.
 .PHONY: cc

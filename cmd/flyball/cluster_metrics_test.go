@@ -43,11 +43,15 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, pod := range pods {
 		switch parts[1] {
 		case "metrics.k8s.io":
-			items = append(items, map[string]any{"metadata": map[string]any{"name": pod, "namespace": namespace}, "timestamp": now, "window": "15s",
-				"containers": []map[string]any{{"name": "vllm", "usage": map[string]any{"cpu": fmt.Sprintf("%dm", a.value.Load())}}}})
+			items = append(items, map[string]any{
+				"metadata": map[string]any{"name": pod, "namespace": namespace}, "timestamp": now, "window": "15s",
+				"containers": []map[string]any{{"name": "vllm", "usage": map[string]any{"cpu": fmt.Sprintf("%dm", a.value.Load())}}},
+			})
 		case "custom.metrics.k8s.io":
-			items = append(items, map[string]any{"describedObject": map[string]any{"kind": "Pod", "name": pod, "namespace": namespace},
-				"metric": map[string]any{"name": parts[7]}, "timestamp": now, "value": fmt.Sprint(a.value.Load())})
+			items = append(items, map[string]any{
+				"describedObject": map[string]any{"kind": "Pod", "name": pod, "namespace": namespace},
+				"metric":          map[string]any{"name": parts[7]}, "timestamp": now, "value": fmt.Sprint(a.value.Load()),
+			})
 		}
 	}
 	kind := map[string]string{"metrics.k8s.io": "PodMetricsList", "custom.metrics.k8s.io": "MetricValueList", "external.metrics.k8s.io": "ExternalMetricValueList"}[parts[1]]

@@ -14,8 +14,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/internal/demo"
 	"github.com/flyball/flyball/internal/loop"
 	"github.com/flyball/flyball/internal/sim"
+)
+
+// The demo's scrape interval and tick, compressed as its manifests are.
+const (
+	demoScrape = time.Second
+	demoTick   = time.Second
 )
 
 type demoOptions struct {
@@ -69,7 +76,7 @@ func runDemo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, o.length)
 		defer cancel()
 	}
-	plant, err := demoPlant(o.seed, time.Now(), trace)
+	plant, err := sim.New(sim.Config{Seed: o.seed, Start: time.Now(), Nodes: demo.Nodes(), Workloads: demo.Workloads(trace)})
 	if err != nil {
 		return err
 	}
@@ -104,7 +111,7 @@ func serveDemo(ctx context.Context, s *service, plant *sim.Plant, server *sim.Se
 	if err != nil {
 		return err
 	}
-	pas, err := demoAutoscalers(plant.Snapshot().Gateway)
+	pas, err := demo.Autoscalers(plant.Snapshot().Gateway)
 	if err != nil {
 		return err
 	}

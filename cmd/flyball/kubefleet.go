@@ -33,9 +33,10 @@ type kubeFleet struct {
 
 	broadcaster events.EventBroadcaster
 
-	mu    sync.Mutex
-	bound map[types.UID]kubeBinding
-	turns map[string]kubeTurn // by autoscaler UID: what its present turn, or its last, decides from
+	mu      sync.Mutex
+	bound   map[types.UID]kubeBinding
+	present map[string]kubeTurn // by autoscaler UID: as of the last step
+	turns   map[string]kubeTurn // likewise: what its turn, under way or last, decides from
 }
 
 // kubeBinding is what came of binding one version of an autoscaler to one target.
@@ -60,9 +61,13 @@ type scaled struct {
 
 // Autoscalers implements loop.Fleet. Of those that can't be decided for, the status says why.
 func (f *kubeFleet) Autoscalers(t time.Time) []loop.Autoscaler {
-	var out []loop.Autoscaler
-	for _, s := range f.scaled(t) {
-		out = append(out, s.a)
+	all := f.scaled(t)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.present = make(map[string]kubeTurn, len(all))
+	out := make([]loop.Autoscaler, len(all))
+	for i, s := range all {
+		out[i], f.present[s.a.UID] = s.a, s.kubeTurn
 	}
 	return out
 }
@@ -137,29 +142,27 @@ func targetReason(err error) string {
 }
 
 // Scale implements loop.Fleet. What it reads is what Apply will hold the target against.
-func (f *kubeFleet) Scale(_ context.Context, a loop.Autoscaler, t time.Time) (loop.Scale, error) {
-	for _, s := range f.scaled(t) {
-		if s.a.UID != a.UID || s.a.Target.UID != a.Target.UID {
-			continue
-		}
-		f.mu.Lock()
-		f.turns[a.UID] = s.kubeTurn
-		f.mu.Unlock()
-		out := loop.Scale{Replicas: s.target.Replicas, StatusReplicas: s.target.StatusReplicas}
-		for _, pod := range f.kube.Pods(s.target) {
-			switch {
-			case pod.DeletionTimestamp != nil:
-			case kube.Ready(pod):
-				out.Ready++
-			case kube.Unschedulable(pod):
-				out.Unschedulable++
-			default:
-				out.Starting++
-			}
-		}
-		return out, nil
+func (f *kubeFleet) Scale(_ context.Context, a loop.Autoscaler, _ time.Time) (loop.Scale, error) {
+	f.mu.Lock()
+	s, ok := f.present[a.UID]
+	f.turns[a.UID] = s
+	f.mu.Unlock()
+	if !ok || string(s.target.UID) != a.Target.UID {
+		return loop.Scale{}, errGone
 	}
-	return loop.Scale{}, errGone
+	out := loop.Scale{Replicas: s.target.Replicas, StatusReplicas: s.target.StatusReplicas}
+	for _, pod := range f.kube.Pods(s.target) {
+		switch {
+		case pod.DeletionTimestamp != nil:
+		case kube.Ready(pod):
+			out.Ready++
+		case kube.Unschedulable(pod):
+			out.Unschedulable++
+		default:
+			out.Starting++
+		}
+	}
+	return out, nil
 }
 
 func (f *kubeFleet) turn(uid string) (kubeTurn, bool) {
@@ -184,7 +187,7 @@ func (f *kubeFleet) Apply(ctx context.Context, a loop.Autoscaler, d decider.Deci
 // publish brings what a turn came to into the autoscaler's status.
 func (f *kubeFleet) publish(r loop.Result) {
 	s, ok := f.turn(r.Autoscaler.UID)
-	if !ok {
+	if !ok || errors.Is(r.Err, errGone) { // what is gone, the next step tells
 		return
 	}
 	f.status.Observe(actuator.Turn{

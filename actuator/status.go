@@ -1,0 +1,152 @@
+package actuator
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
+	"github.com/flyball/flyball/decider"
+)
+
+// statusEvery is how long a status stands before what changed in its numbers alone is written again.
+const statusEvery = 30 * time.Second
+
+// maxHistory is how many changes of the replica count a status holds.
+const maxHistory = 5
+
+// Status is the autoscaler's status after the turn: a pure function of the status before and of the turn.
+func Status(prev v1alpha1.PodAutoscalerStatus, t Turn) v1alpha1.PodAutoscalerStatus {
+	next := *prev.DeepCopy()
+	next.ObservedGeneration = t.Autoscaler.Generation
+	next.ScheduledBounds = nil // schedules are refused, so no other bounds than the spec's are ever in effect
+	next.Conditions = conditions(prev.Conditions, t)
+	switch {
+	case len(t.Invalid) > 0 || t.TargetReason != "":
+		next.Targets = ""
+	case t.decided():
+		d := t.Decision
+		next.DesiredScale, next.ActualScale = d.To, t.Input.StatusReplicas
+		next.Targets = targets(t.Policy, t.Input)
+		next.ScalingHistory = remember(prev.ScalingHistory, d)
+		if out := d.Entry.Outcome; out.Applied {
+			at := seconds(out.At)
+			next.LastScaleTime = &at
+		}
+	}
+	return next
+}
+
+// remember adds the change that was made or attempted. A failure that repeats the last entry adds nothing: a decision every
+// 2 s would otherwise push out everything else within ten seconds.
+func remember(history []v1alpha1.ScalingDecision, d decider.Decision) []v1alpha1.ScalingDecision {
+	out := d.Entry.Outcome
+	if !out.Applied && !failed(out) {
+		return history
+	}
+	now := v1alpha1.ScalingDecision{
+		Timestamp: seconds(d.At), PreviousScale: d.From, NewScale: d.To, Reason: Because(d), Success: out.Applied,
+	}
+	if !out.Applied {
+		now.Error = failureText(out)
+	}
+	if len(history) > 0 && !out.Applied {
+		last := history[len(history)-1]
+		if !last.Success && last.PreviousScale == now.PreviousScale && last.NewScale == now.NewScale && why(last.Error) == out.Why {
+			return history
+		}
+	}
+	return newest(append(slices.Clone(history), now))
+}
+
+func newest(history []v1alpha1.ScalingDecision) []v1alpha1.ScalingDecision {
+	return history[max(0, len(history)-maxHistory):]
+}
+
+// why is the Outcome.Why that a failureText begins with.
+func why(text string) string {
+	w, _, _ := strings.Cut(text, ": ")
+	return w
+}
+
+// targets is each source's value over its target, as kubectl shows an HPA's: per ready pod where the target is per pod. A
+// source without usable data has no value.
+func targets(p decider.Policy, in decider.Input) string {
+	out := make([]string, len(p.Sources))
+	for i, s := range p.Sources {
+		value := "<unknown>"
+		at := slices.IndexFunc(in.Windows, func(w decider.SourceWindows) bool { return w.Key == s.Key })
+		if at >= 0 && usable(in.Windows[at]) {
+			v := in.Windows[at].Stable.Value
+			if s.TargetType != decider.Value {
+				v /= float64(max(1, in.Ready))
+			}
+			value = rounded(v)
+		}
+		out[i] = value + "/" + strconv.FormatFloat(s.Target, 'f', -1, 64)
+	}
+	return strings.Join(out, ", ")
+}
+
+func usable(w decider.SourceWindows) bool {
+	v := w.Stable.Value
+	return w.Error == "" && w.Stable.State == decider.Fresh && !math.IsNaN(v) && !math.IsInf(v, 0)
+}
+
+// rounded has two significant digits: what moves less than that is not news.
+func rounded(v float64) string {
+	text := strconv.FormatFloat(v, 'g', 2, 64)
+	short, err := strconv.ParseFloat(text, 64)
+	switch a := math.Abs(short); {
+	case a == 0:
+		return "0" // not -0
+	case err != nil || a >= 1e15 || a < 1e-6: // an error: rounded up to infinity
+		return text
+	}
+	return strconv.FormatFloat(short, 'f', -1, 64)
+}
+
+// urgency is how soon a status must replace the one that was written.
+type urgency int
+
+const (
+	noNews urgency = iota // says the same, but for numbers within sentences
+	soon                  // no more often than statusEvery
+	atOnce                // a condition or a replica count changed
+)
+
+// news says what next has that written has not.
+func news(written, next v1alpha1.PodAutoscalerStatus) urgency {
+	if written.DesiredScale != next.DesiredScale || written.ActualScale != next.ActualScale ||
+		written.ObservedGeneration != next.ObservedGeneration || len(written.Conditions) != len(next.Conditions) {
+		return atOnce
+	}
+	for _, c := range next.Conditions {
+		if old := find(written.Conditions, c.Type); old.Status != c.Status || old.Reason != c.Reason {
+			return atOnce
+		}
+	}
+	if equality.Semantic.DeepEqual(gist(written), gist(next)) {
+		return noNews
+	}
+	return soon
+}
+
+// gist is the status without the numbers in its conditions' messages. An explanation has a new age in it every tick, and
+// a value to three digits: Targets says when the values have really changed, and then the messages go along.
+func gist(s v1alpha1.PodAutoscalerStatus) v1alpha1.PodAutoscalerStatus {
+	s = *s.DeepCopy()
+	for i := range s.Conditions {
+		s.Conditions[i].Message = strings.Map(func(r rune) rune {
+			if '0' <= r && r <= '9' || r == '.' {
+				return -1
+			}
+			return r
+		}, s.Conditions[i].Message)
+	}
+	return s
+}
