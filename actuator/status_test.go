@@ -45,7 +45,7 @@ func FuzzRounded(f *testing.F) {
 	f.Add(1.7976931348623157e308)
 	f.Fuzz(func(t *testing.T, v float64) {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			t.Skip("a window's value is finite")
+			return // a window's value is finite
 		}
 		text := rounded(v)
 		if short, err := strconv.ParseFloat(text, 64); err == nil && math.Abs(short-v) > 0.05*math.Abs(v) && math.Abs(v) > 1e-300 {

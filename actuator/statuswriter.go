@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/events"
 
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 )
@@ -29,7 +31,8 @@ const (
 // StatusOptions are what a StatusWriter writes through.
 type StatusOptions struct {
 	Client dynamic.Interface
-	Leader func() bool // whether this instance may write at this moment; the standby writes no status
+	Leader func() bool          // whether this instance may write at this moment; the standby writes no status
+	Events events.EventRecorder // nil: no events
 	Log    *zap.Logger
 }
 
@@ -38,6 +41,7 @@ type StatusOptions struct {
 type StatusWriter struct {
 	client dynamic.Interface
 	leader func() bool
+	events events.EventRecorder
 	log    *zap.Logger
 	queue  chan types.UID
 
@@ -64,7 +68,7 @@ func NewStatusWriter(o StatusOptions) *StatusWriter {
 		o.Log = zap.NewNop()
 	}
 	return &StatusWriter{
-		client: o.Client, leader: o.Leader, log: o.Log,
+		client: o.Client, leader: o.Leader, events: o.Events, log: o.Log,
 		queue: make(chan types.UID, statusQueue), states: map[types.UID]*statusState{},
 	}
 }
@@ -189,6 +193,7 @@ func (w *StatusWriter) done(uid types.UID, job statusState, err error) {
 		if s.cached == job.cached {
 			s.version = job.version // a newer one that the cache has brought meanwhile would stand
 		}
+		w.tell(uid, s, job.status)
 		s.written, s.writtenAt = job.status, job.seenAt
 		s.status = merge(job.status, s.status)
 	case errors.Is(err, errNotLeader), errors.Is(err, errGone), apierrors.IsNotFound(err):
@@ -197,6 +202,22 @@ func (w *StatusWriter) done(uid types.UID, job statusState, err error) {
 		s.retryAt = s.seenAt.Add(statusRetry)
 		w.log.Warn("status not written; it is tried again", zap.String("namespace", s.namespace), zap.String("name", s.name), zap.Error(err))
 	}
+}
+
+// tell makes an event when the autoscaler becomes ready, ceases to be, or is not for another reason: what the condition
+// says, where kubectl describe and whoever collects events find it. w.mu is held; the recorder does not wait.
+func (w *StatusWriter) tell(uid types.UID, s *statusState, now v1alpha1.PodAutoscalerStatus) {
+	before, after := find(s.written.Conditions, Ready), find(now.Conditions, Ready)
+	if w.events == nil || before.Status == after.Status && before.Reason == after.Reason {
+		return
+	}
+	kind, reason := corev1.EventTypeNormal, Ready
+	if after.Status != metav1.ConditionTrue {
+		kind, reason = corev1.EventTypeWarning, after.Reason
+	}
+	w.events.Eventf(&corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.Kind, Namespace: s.namespace, Name: s.name, UID: uid,
+	}, nil, kind, reason, "Decide", "%s", truncate(after.Message, maxNote))
 }
 
 // patch writes the status, and nothing else, of the object in the version that is known.

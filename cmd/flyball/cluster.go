@@ -80,13 +80,14 @@ func newKubeFleet(config *rest.Config, o clusterOptions, log *zap.Logger) (*kube
 	}
 	leader := func() bool { return election.IsLeader(time.Now()) }
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	recorder := broadcaster.NewRecorder(runtime.NewScheme(), actuator.FieldManager)
 	f := &kubeFleet{
 		kube: k, election: election, log: log, broadcaster: broadcaster,
 		actuator: actuator.New(actuator.Options{
 			Scales: k.Scales(), Metadata: k.Metadata(), Leader: leader,
-			Events: broadcaster.NewRecorder(runtime.NewScheme(), actuator.FieldManager),
+			Events: recorder,
 		}),
-		status: actuator.NewStatusWriter(actuator.StatusOptions{Client: objects, Leader: leader, Log: log}),
+		status: actuator.NewStatusWriter(actuator.StatusOptions{Client: objects, Leader: leader, Events: recorder, Log: log}),
 		binder: loop.Binder{Lookup: lookup(packs), MetricsAPIs: true},
 		bound:  map[types.UID]kubeBinding{}, turns: map[string]kubeTurn{},
 	}

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// pausedDeployment is a Deployment whose pods nobody runs: its autoscaler reads an endpoint, so they don't matter.
+// idleDeployment is a Deployment whose pods nobody runs: its autoscaler reads an endpoint, so they don't matter.
 func idleDeployment(namespace, name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(`
 apiVersion: apps/v1
@@ -37,24 +37,23 @@ func TestWhatOperatorsDo(t *testing.T) {
 	scaler := func(name, delay string) {
 		c.apply(idleDeployment("ops", name) + autoscalerManifest("ops", name, "Deployment", delay, d.source("/"+name)))
 	}
-	for _, name := range []string{"annotated", "scaled"} {
-		d.set("/"+name, 35)
-	}
+	d.set("/annotated", 25)
+	d.set("/scaled", 35)
 	scaler("annotated", "1h")
 	scaler("scaled", "0s")
 	writes := c.watchWrites()
 	c.flyball(t.TempDir())
-	c.eventually("both are at 4", func() bool { return replicas("annotated") == 4 && replicas("scaled") == 4 })
+	c.eventually("each gets its own result", func() bool { return replicas("annotated") == 3 && replicas("scaled") == 4 })
 
 	t.Run("a delay that is annotated takes effect at the next tick", func(t *testing.T) {
 		d.set("/annotated", 5)
 		c.eventually("the fall is delayed, and the status says so", func() bool {
 			return strings.HasPrefix(c.condition("ops", "annotated", "ScalingLimited"), "True ScaleDownDelayed")
 		})
-		require.EqualValues(t, 4, replicas("annotated"))
+		require.EqualValues(t, 3, replicas("annotated"))
 		c.kubectl("", "annotate", "--overwrite", "fpa", "-n", "ops", "annotated", "autoscaling.aibrix.ai/scale-down-delay=0s")
 		annotated := time.Now()
-		c.eventually("it falls", func() bool { return replicas("annotated") < 4 })
+		c.eventually("it falls", func() bool { return replicas("annotated") < 3 })
 		require.Less(t, time.Since(annotated), 6*time.Second, "the next tick comes within 2 s; the rest is for a slow machine")
 	})
 
@@ -88,6 +87,10 @@ func TestWhatOperatorsDo(t *testing.T) {
 			return strings.Contains(c.condition("ops", "scaled", "ValidSpec"), "did you mean autoscaling.aibrix.ai/scale-down-delay")
 		})
 		require.EqualValues(t, 4, replicas("scaled"))
+		c.eventually("an event names it", func() bool {
+			described := c.kubectl("", "describe", "fpa", "-n", "ops", "scaled")
+			return strings.Contains(described, "Warning  InvalidSpec") && strings.Contains(described, "SuccessfulRescale")
+		})
 	})
 }
 

@@ -69,6 +69,9 @@ func (f *plantFleet) Apply(_ context.Context, a loop.Autoscaler, d decider.Decis
 	return decider.Outcome{Applied: true, Was: d.From, Now: d.To, At: time.Now()}
 }
 
+// Ready implements fleet.
+func (f *plantFleet) Ready() error { return nil }
+
 // Run implements fleet: it moves the plant along with the wall clock.
 func (f *plantFleet) Run(ctx context.Context, scrape func(collector.Config) error) error {
 	defer f.server.Close()

@@ -90,6 +90,9 @@ func (f *files) Apply(_ context.Context, _ loop.Autoscaler, d decider.Decision) 
 	return decider.Outcome{Was: d.From, Now: d.From, Why: decider.Advised}
 }
 
+// Ready implements fleet.
+func (f *files) Ready() error { return f.targets.Err() }
+
 // Run implements fleet: it reads the files again when they change.
 func (f *files) Run(ctx context.Context, scrape func(collector.Config) error) error {
 	all, ctx := errgroup.WithContext(ctx)

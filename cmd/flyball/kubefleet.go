@@ -72,8 +72,12 @@ func (f *kubeFleet) Autoscalers(t time.Time) []loop.Autoscaler {
 	return out
 }
 
-// scaled binds every autoscaler whose target is there.
+// scaled binds every autoscaler whose target is there; none before the caches are filled, since a pod that is not in the cache
+// yet would look like one that is not there.
 func (f *kubeFleet) scaled(t time.Time) []scaled {
+	if !f.kube.HasSynced() {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []scaled
@@ -195,6 +199,9 @@ func (f *kubeFleet) publish(r loop.Result) {
 	})
 }
 
+// Ready implements fleet.
+func (f *kubeFleet) Ready() error { return f.kube.Unsynced() }
+
 // follow is how often endpoints are looked at again when nothing seems to have changed.
 const follow = time.Second
 
@@ -212,7 +219,7 @@ func (f *kubeFleet) Run(ctx context.Context, scrape func(collector.Config) error
 		tick := time.NewTicker(follow)
 		defer tick.Stop()
 		for {
-			if f.kube.HasSynced() {
+			if f.Ready() == nil {
 				if err := scrape(f.config(time.Now())); err != nil {
 					f.log.Error("update endpoints", zap.Error(err))
 				}

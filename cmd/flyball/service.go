@@ -30,6 +30,8 @@ type fleet interface {
 	loop.Fleet
 	// Run follows the fleet until ctx ends and says at each change what is to be scraped.
 	Run(ctx context.Context, scrape func(collector.Config) error) error
+	// Ready says what is still to be read before decisions can be made; nil for nothing.
+	Ready() error
 }
 
 // serviceOptions are what run and demo set differently.
@@ -97,7 +99,7 @@ func (s *service) Run(ctx context.Context, f fleet) error {
 		},
 	})
 	web := server.New(server.Options{
-		Queries: facts{s.store, s.engine}, Metrics: s.registry, Ready: s.ready, Now: time.Now, Version: version(),
+		Queries: facts{s.store, s.engine}, Metrics: s.registry, Ready: func() error { return s.ready(f) }, Now: time.Now, Version: version(),
 	})
 	s.opts.Log.Info("listening", zap.String("address", s.listener.Addr().String()))
 	all, ctx := errgroup.WithContext(ctx)
@@ -134,7 +136,10 @@ func (s *service) tick(ctx context.Context, l *loop.Loop) error {
 	}
 }
 
-func (s *service) ready() error {
+func (s *service) ready(f fleet) error {
+	if err := f.Ready(); err != nil {
+		return err
+	}
 	if s.steps.Load() == 0 {
 		return errors.New("no decision yet; the first comes within two seconds of starting")
 	}
