@@ -50,7 +50,7 @@ fmt: ## format the code
 	@$(TOOL) gofumpt -w $(GO)
 
 fuzz: ## each fuzz target for 20 s
-	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s $$p || exit 1; done; done
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s -fuzzminimizetime 10x $$p || exit 1; done; done
 
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem ./...

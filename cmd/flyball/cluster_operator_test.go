@@ -54,7 +54,7 @@ func TestWhatOperatorsDo(t *testing.T) {
 		c.kubectl("", "annotate", "--overwrite", "fpa", "-n", "ops", "annotated", "autoscaling.aibrix.ai/scale-down-delay=0s")
 		annotated := time.Now()
 		c.eventually("it falls", func() bool { return replicas("annotated") < 3 })
-		require.Less(t, time.Since(annotated), 6*time.Second, "the next tick comes within 2 s; the rest is for a slow machine")
+		require.Less(t, time.Since(annotated), 15*time.Second, "the next tick comes within 2 s; the rest is for a slow machine")
 	})
 
 	t.Run("kubectl scale is seen, reported, and answered once", func(t *testing.T) {

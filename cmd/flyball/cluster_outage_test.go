@@ -69,7 +69,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	var samples int
 	_, err = fmt.Sscanf(res.String()[strings.Index(res.String(), "=> ")+3:], "%d", &samples)
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, samples, int(back.Sub(away)/scrapeInterval)-2, "a sample every 2 s, all through")
+	require.GreaterOrEqual(t, samples, int(0.8*float64(back.Sub(away)/scrapeInterval)), "a sample every 2 s, all through; a slow machine may miss some")
 }
 
 // flyball is killed under load, and started again on the same store. Its twin's story is in internal/loop; here no write is
