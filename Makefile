@@ -6,7 +6,7 @@ GO    := $(shell git ls-files -co --exclude-standard '*.go' 2>/dev/null)
 .PHONY: help demo demo-cluster build test check race controlplane generate fmt fuzz bench
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: build ## build, then watch simulated GPU fleets scale (Ctrl-C stops it)
 	@bin/flyball demo

@@ -52,7 +52,7 @@ func (r *recorder) record(res loop.Result) {
 		}
 	}
 	d := res.Decision
-	if d.To != d.From {
+	if d.To != d.From && (res.News || d.Entry.Outcome.Applied) { // advice that nobody takes is said once
 		r.log.Info("decision", append(who, zap.String("id", loop.DecisionID(a, res.At)), zap.Int32("from", d.From), zap.Int32("to", d.To),
 			zap.Bool("applied", d.Entry.Outcome.Applied), zap.String("outcome", d.Entry.Outcome.Why), zap.String("why", d.Explain()))...)
 	}

@@ -40,9 +40,15 @@ func DecisionID(a Autoscaler, at time.Time) string {
 	return a.UID + "-" + strconv.FormatInt(at.Unix(), 36)
 }
 
-// history reads the entries that the policy remembers, or, where there is none, the newest one: a target that was scaled to
-// zero long ago must still be known as ours.
-func (l *Loop) history(a Autoscaler, t time.Time) (decider.History, error) {
+// reader is how records are read back.
+type reader interface {
+	Range(kind, key string, from, to time.Time, fn func(store.Record) error) error
+	Last(kind, key string, t time.Time) (store.Record, bool, error)
+}
+
+// history reads the entries before t that a policy remembers, or, where there is none, the newest one: a target that was
+// scaled to zero long ago must still be known as ours.
+func history(j reader, key string, memory time.Duration, t time.Time) (decider.History, error) {
 	var h decider.History
 	before := t.Add(-time.Nanosecond)
 	read := func(r store.Record) error {
@@ -53,10 +59,10 @@ func (l *Loop) history(a Autoscaler, t time.Time) (decider.History, error) {
 		h = append(h, e)
 		return nil
 	}
-	if err := l.Journal.Range(KindEntry, a.Key(), t.Add(-a.Policy.Memory()), before, read); err != nil || len(h) > 0 {
+	if err := j.Range(KindEntry, key, t.Add(-memory), before, read); err != nil || len(h) > 0 {
 		return h, err
 	}
-	newest, ok, err := l.Journal.Last(KindEntry, a.Key(), before)
+	newest, ok, err := j.Last(KindEntry, key, before)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -65,17 +71,26 @@ func (l *Loop) history(a Autoscaler, t time.Time) (decider.History, error) {
 }
 
 // record journals the entry, and the decision in full if it says something that the last one in full did not.
-func (l *Loop) record(a Autoscaler, r Result) error {
+func (l *Loop) record(a Autoscaler, r *Result) error {
+	var err error
+	if r.News, err = l.saysNew(a, *r); err != nil {
+		return err
+	}
+	return l.write(a, *r, r.News)
+}
+
+// recordOutcome journals entry and decision again, now with the outcome. What was applied is in the journal in full.
+func (l *Loop) recordOutcome(a Autoscaler, r Result) error {
+	return l.write(a, r, r.News || r.Decision.Entry.Outcome.Applied)
+}
+
+func (l *Loop) write(a Autoscaler, r Result, inFull bool) error {
 	entry, err := json.Marshal(r.Decision.Entry)
 	if err != nil {
 		return err
 	}
 	recs := []store.Record{{Kind: KindEntry, Key: a.Key(), At: r.At, Data: entry}}
-	news, err := l.saysNew(a, r)
-	if err != nil {
-		return err
-	}
-	if news {
+	if inFull {
 		full, err := encode(a, r)
 		if err != nil {
 			return err
@@ -83,20 +98,6 @@ func (l *Loop) record(a Autoscaler, r Result) error {
 		recs = append(recs, full)
 	}
 	return l.Journal.Append(recs...)
-}
-
-// recordOutcome journals entry and decision again, now with the outcome. An outcome is only ever written of a change, and
-// a change is always journalled in full.
-func (l *Loop) recordOutcome(a Autoscaler, r Result) error {
-	entry, err := json.Marshal(r.Decision.Entry)
-	if err != nil {
-		return err
-	}
-	full, err := encode(a, r)
-	if err != nil {
-		return err
-	}
-	return l.Journal.Append(store.Record{Kind: KindEntry, Key: a.Key(), At: r.At, Data: entry}, full)
 }
 
 func encode(a Autoscaler, r Result) (store.Record, error) {
@@ -119,7 +120,7 @@ func (l *Loop) saysNew(a Autoscaler, r Result) (bool, error) {
 		return false, fmt.Errorf("decision of %s: %w", prev.At.Format(time.RFC3339), err)
 	}
 	d := r.Decision
-	return d.To != d.From || d.To != last.Decision.To || d.Verdict != last.Decision.Verdict ||
+	return d.To != last.Decision.To || d.Verdict != last.Decision.Verdict ||
 		binding(d) != binding(last.Decision) || !reflect.DeepEqual(a.Policy, last.Policy), nil
 }
 

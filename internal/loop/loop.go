@@ -60,6 +60,7 @@ type Result struct {
 	At         time.Time
 	Input      decider.Input
 	Decision   decider.Decision
+	News       bool // the decision says something that the last one journalled in full did not
 	Err        error
 }
 
@@ -170,7 +171,7 @@ func (l *Loop) turn(ctx context.Context, a Autoscaler, t time.Time) Result {
 	// 2. What do the sources say?
 	windows := l.windows(ctx, a, t)
 	// 3. What was decided before?
-	history, err := l.history(a, t)
+	history, err := history(l.Journal, a.Key(), a.Policy.Memory(), t)
 	if err != nil {
 		return fail("read history", err)
 	}
@@ -183,7 +184,7 @@ func (l *Loop) turn(ctx context.Context, a Autoscaler, t time.Time) Result {
 	d := &r.Decision
 	d.Entry.Outcome = decider.Outcome{Was: d.From, Now: d.From, Why: unapplied(a.Policy, *d)}
 	// 5. Write it down before acting.
-	if err := l.record(a, r); err != nil {
+	if err := l.record(a, &r); err != nil {
 		return fail("journal decision", err)
 	}
 	if d.Entry.Outcome.Why != "" {

@@ -184,6 +184,29 @@ func TestADecisionIsJournalledBeforeItIsActedOn(t *testing.T) {
 	require.EqualValues(t, 1, wrote[0].Was)
 }
 
+// Advice that nobody takes is the same at every tick: it is news once, and once in the journal in full.
+func TestTheSameAdviceIsNewsOnce(t *testing.T) {
+	w := newWorld(t, t.TempDir(), 0)
+	a := w.autoscaler(Target{Kind: "Deployment", Name: "llm", UID: "ta"}, manifest("a", "llm"))
+	w.scalers[0].Policy.Mode = decider.Advise
+	w.fleet["ta"] = Scale{Replicas: 1, Ready: 1}
+	for second := range 20 {
+		w.clock(float64(second) + 0.3)
+		w.pod("a", "ta", "p0", "0", 60)
+		w.step(float64(second + 1))
+	}
+	news, full := 0, 0
+	for _, r := range w.results {
+		require.EqualValues(t, 6, r.Decision.To)
+		if r.News {
+			news++
+		}
+	}
+	require.NoError(t, w.store.Journal().Range(KindDecision, a.Key(), at(0), at(100), func(store.Record) error { full++; return nil }))
+	require.LessOrEqual(t, news, 2, "the need, and perhaps the panic's end")
+	require.Equal(t, news, full)
+}
+
 // brokenJournal can't be written.
 type brokenJournal struct{ Journal }
 
