@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,26 +18,66 @@ import (
 // childEnv makes the test binary be flyball: a process of its own, to be killed.
 const childEnv = "FLYBALL_TEST_CHILD"
 
-// process is flyball as a program, with the rights of deploy/rbac.yaml.
-func (c *cluster) process(dir string) *exec.Cmd {
+// process is flyball as a program.
+type process struct {
+	*exec.Cmd
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
+
+func (p *process) logged() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// ready asks the address that it logs.
+func (p *process) ready() bool {
+	_, rest, ok := strings.Cut(p.logged(), `"address":"`)
+	if !ok {
+		return false
+	}
+	address, _, _ := strings.Cut(rest, `"`)
+	resp, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// kill ends it without warning.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.Process.Kill())
+	require.Error(t, p.Wait())
+}
+
+// process starts flyball with the rights of deploy/rbac.yaml.
+func (c *cluster) process(dir string) *process {
 	c.t.Helper()
 	kubeconfig, err := c.cp.KubeconfigAs(flyballUser)
 	require.NoError(c.t, err)
-	cmd := exec.Command(os.Args[0], "run", "--kubeconfig", kubeconfig, "--data", dir, "--listen", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), childEnv+"=1")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	require.NoError(c.t, cmd.Start())
+	p := &process{Cmd: exec.Command(os.Args[0], "run", "--kubeconfig", kubeconfig, "--data", dir, "--listen", "127.0.0.1:0")}
+	p.Env = append(os.Environ(), childEnv+"=1")
+	p.Stdout, p.Stderr = p, p
+	require.NoError(c.t, p.Start())
 	c.t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
+		if p.ProcessState == nil {
+			_ = p.Process.Kill()
+			_ = p.Wait()
 		}
 		if c.t.Failed() {
-			c.t.Log(log.String())
+			c.t.Log(p.logged())
 		}
 	})
-	return cmd
+	return p
 }
 
 // The API server is away for a while, and the load changes meanwhile. Nothing crashes, no sample is lost, and when it is
@@ -88,8 +130,7 @@ func TestKilledUnderLoadAndRestarted(t *testing.T) {
 	d.set("/x", 5) // the fall is delayed by 20 s
 	fell := time.Now()
 	c.eventually("the delay runs", func() bool { return strings.Contains(c.condition("kill", "x", "ScalingLimited"), "ScaleDownDelayed") })
-	require.NoError(t, first.Process.Kill())
-	require.Error(t, first.Wait())
+	first.kill(t)
 	c.process(dir)
 	c.eventually("falls to 1", func() bool { return *c.deployment("kill", "x").Spec.Replicas == 1 })
 	w := <-writes
