@@ -51,6 +51,9 @@ const (
 	Panicking          = "Panicking"
 	ActivationScale    = "ActivationScale"
 	IncompleteMetrics  = "IncompleteMetrics"
+	PodsStarting       = "PodsStarting"
+	PodsUnschedulable  = "PodsUnschedulable"
+	Paused             = "Paused"
 
 	Pending = "Pending" // nothing is known yet
 )
@@ -204,11 +207,20 @@ func scalingLimited(prev metav1.Condition, t Turn) metav1.Condition {
 // limit is how a condition names the limit that the reason speaks of; empty when it is none.
 func limit(r decider.Reason) string {
 	switch r.Rule {
-	case decider.RuleBounds:
-		if r.Case == decider.CaseMax {
+	case decider.RuleBounds, decider.RuleSchedule:
+		switch r.Case {
+		case decider.CaseMax:
 			return TooManyReplicas
+		case decider.CaseOpen:
+			return ""
 		}
 		return TooFewReplicas
+	case decider.RulePause:
+		return Paused
+	case decider.RuleCapacity:
+		return PodsUnschedulable
+	case decider.RuleStarting:
+		return PodsStarting
 	case decider.RuleRate:
 		return RateLimited
 	case decider.RuleUpDelay:

@@ -29,6 +29,8 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 	with := func(p decider.Policy, f func(*decider.Policy)) decider.Policy { f(&p); return p }
 	blind := load(3, 0)
 	blind.Windows[0].Stable = decider.Window{Range: time.Minute, At: noon, State: decider.Missing, NewestAge: -1, Expected: 3}
+	crowded := load(3, 48)
+	crowded.Unschedulable = 2
 	calm := load(3, 5)
 	calm.Windows[0].Panic = calm.Windows[0].Stable
 	partly := load(3, 5)
@@ -73,6 +75,22 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 		{
 			"a rise waits", turnOf(with(waiting(), func(p *decider.Policy) { p.ScaleUpDelay = time.Minute }), load(3, 48), unchanged),
 			"True SucceededGetScale", "True ValidMetricFound", "True ScaleUpDelayed", "True AsExpected", "more must be asked for",
+		},
+		{
+			"paused", turnOf(with(waiting(), func(p *decider.Policy) { p.Pause.All = true }), load(3, 48), unchanged),
+			"True SucceededGetScale", "True ValidMetricFound", "True Paused", "True AsExpected", "scaling is paused",
+		},
+		{
+			"at the schedule's maximum", turnOf(with(waiting(), func(p *decider.Policy) { p.Schedules = atNoon(nil, new(int32(3))) }), load(3, 48), unchanged),
+			"True SucceededGetScale", "True ValidMetricFound", "True TooManyReplicas", "True AsExpected", "schedule noon allows 1 to 3",
+		},
+		{
+			"beyond maxReplicas, as the schedule allows", turnOf(with(waiting(), func(p *decider.Policy) { p.Schedules = atNoon(nil, new(int32(20))) }), load(3, 148), applied),
+			"True SucceededRescale", "True ValidMetricFound", "False DesiredWithinRange", "True AsExpected", "within the bounds of schedule noon, 1 to 20",
+		},
+		{
+			"no node for more", turnOf(waiting(), crowded, unchanged),
+			"True SucceededGetScale", "True ValidMetricFound", "True PodsUnschedulable", "True AsExpected", "2 pods are unschedulable",
 		},
 		{
 			"one exporter is silent", turnOf(waiting(), partly, unchanged),

@@ -23,7 +23,7 @@ const maxHistory = 5
 func Status(prev v1alpha1.PodAutoscalerStatus, t Turn) v1alpha1.PodAutoscalerStatus {
 	next := *prev.DeepCopy()
 	next.ObservedGeneration = t.Autoscaler.Generation
-	next.ScheduledBounds = nil // schedules are refused, so no other bounds than the spec's are ever in effect
+	next.ScheduledBounds = scheduledBounds(t)
 	next.Conditions = conditions(prev.Conditions, t)
 	switch {
 	case len(t.Invalid) > 0 || t.TargetReason != "":
@@ -39,6 +39,15 @@ func Status(prev v1alpha1.PodAutoscalerStatus, t Turn) v1alpha1.PodAutoscalerSta
 		}
 	}
 	return next
+}
+
+// scheduledBounds are the bounds in effect; nil where there are no schedules, or no policy to have any.
+func scheduledBounds(t Turn) *v1alpha1.ScheduledBoundsStatus {
+	if len(t.Policy.Schedules) == 0 {
+		return nil
+	}
+	least, most, schedule, _ := t.Policy.BoundsAt(t.At)
+	return &v1alpha1.ScheduledBoundsStatus{ActiveSchedule: schedule, EffectiveMinReplicas: least, EffectiveMaxReplicas: most}
 }
 
 // remember adds the change that was made or attempted. A failure that repeats the last entry adds nothing: a decision every
@@ -122,7 +131,8 @@ const (
 // news says what next has that written has not.
 func news(written, next v1alpha1.PodAutoscalerStatus) urgency {
 	if written.DesiredScale != next.DesiredScale || written.ActualScale != next.ActualScale ||
-		written.ObservedGeneration != next.ObservedGeneration || len(written.Conditions) != len(next.Conditions) {
+		written.ObservedGeneration != next.ObservedGeneration || len(written.Conditions) != len(next.Conditions) ||
+		!equality.Semantic.DeepEqual(written.ScheduledBounds, next.ScheduledBounds) {
 		return atOnce
 	}
 	for _, c := range next.Conditions {

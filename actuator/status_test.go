@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"pgregory.net/rapid"
 
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
@@ -83,6 +84,31 @@ func TestStatusTellsWhatWasDoneAndWhatWasNot(t *testing.T) {
 	}
 	require.Len(t, s.ScalingHistory, maxHistory, "the oldest go")
 	require.True(t, s.ScalingHistory[0].Success)
+}
+
+// atNoon is a schedule from 11:00 to 13:00 UTC.
+func atNoon(least, most *int32) []decider.Schedule {
+	every := [7]bool{true, true, true, true, true, true, true}
+	return []decider.Schedule{{Name: "noon", Days: every, From: 11 * 60, To: 13 * 60, MinReplicas: least, MaxReplicas: most}}
+}
+
+func TestStatusSaysWhichBoundsAreInEffect(t *testing.T) {
+	hold := decider.Outcome{Why: decider.Unchanged}
+	s := Status(v1alpha1.PodAutoscalerStatus{}, turnOf(waiting(), load(3, 25), hold))
+	require.Nil(t, s.ScheduledBounds, "no schedules, no word of them")
+
+	p := waiting()
+	p.Schedules = atNoon(new(int32(2)), nil)
+	s = Status(s, turnOf(p, load(3, 25), hold))
+	require.Equal(t, &v1alpha1.ScheduledBoundsStatus{ActiveSchedule: "noon", EffectiveMinReplicas: 2, EffectiveMaxReplicas: 10}, s.ScheduledBounds)
+
+	afternoon := turnOf(p, load(3, 25), hold)
+	afternoon.At = noon.Add(time.Hour)
+	next := Status(s, afternoon)
+	require.Equal(t, &v1alpha1.ScheduledBoundsStatus{EffectiveMinReplicas: 1, EffectiveMaxReplicas: 10}, next.ScheduledBounds)
+	require.Equal(t, atOnce, news(s, next), "other bounds")
+
+	require.Nil(t, Status(s, Turn{Autoscaler: chat(), At: noon, Invalid: field.ErrorList{field.Required(field.NewPath("spec"), "x")}}).ScheduledBounds)
 }
 
 func TestNewsIsWhatPeopleWouldCallNews(t *testing.T) {

@@ -1,15 +1,15 @@
 package decider
 
-// bounds keeps the count between minReplicas and maxReplicas, with or without data.
+// bounds keeps the count between the least and the greatest at that time, with or without data.
 func bounds(d *draft) {
-	p := d.policy
-	least, why := p.MinReplicas, CaseMin
-	if least == 0 && !p.wakes() {
+	least, most := d.policy.boundsOf(d.policy.active(d.in.At))
+	why := CaseMin
+	if least == 0 && !d.policy.wakes() {
 		least, why = 1, CaseWake
 	}
 	switch {
-	case d.proposal > p.MaxReplicas:
-		d.add(Reason{Rule: RuleBounds, Case: CaseMax, To: p.MaxReplicas, Limit: float64(p.MaxReplicas)})
+	case d.proposal > most:
+		d.add(Reason{Rule: RuleBounds, Case: CaseMax, To: most, Limit: float64(most)})
 	case d.proposal < least:
 		d.add(Reason{Rule: RuleBounds, Case: why, To: least, Limit: float64(least)})
 	}

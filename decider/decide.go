@@ -8,8 +8,8 @@ import (
 // Decide says how many replicas there should be at in.At, and why. It is a pure function: the same policy and input
 // give the same decision. It never fails; what is missing is a reason to hold.
 //
-// Counts saturate at the int32 range. To is within the policy's bounds unless the target is left alone (rules zero
-// and delegated).
+// Counts saturate at the int32 range. To is within the policy's bounds at that time unless the target is left alone
+// (rules zero and delegated) or paused.
 func Decide(p Policy, in Input) Decision {
 	d := newDraft(p, in)
 	for _, apply := range d.order() {
@@ -27,13 +27,19 @@ func (d *draft) order() []rule {
 	case d.policy.Strategy != KPA && d.policy.Strategy != APA:
 		return []rule{delegated}
 	case d.foreignZero():
-		return []rule{zero}
+		return []rule{zero, pause}
 	case len(d.votes) == 0:
-		return []rule{missing, bounds}
+		return []rule{missing, schedule, bounds, pause}
 	case d.policy.Strategy == KPA:
-		return []rule{panicTest, need, tolerance, incomplete, rate, activation, panicHold, remember, downDelay, upDelay, bounds}
+		return []rule{
+			panicTest, need, tolerance, starting, incomplete, rate, activation, panicHold,
+			remember, downDelay, upDelay, capacity, schedule, bounds, pause,
+		}
 	default:
-		return []rule{need, tolerance, incomplete, rate, remember, downDelay, upDelay, bounds}
+		return []rule{
+			need, tolerance, starting, incomplete, rate,
+			remember, downDelay, upDelay, capacity, schedule, bounds, pause,
+		}
 	}
 }
 
@@ -49,6 +55,7 @@ type draft struct {
 	reasons  []Reason
 
 	panic    panicMemory
+	start    startMemory
 	known    bool  // the proposal was made from data
 	proposed int32 // the proposal that the delays will remember
 }
@@ -59,6 +66,7 @@ func newDraft(p Policy, in Input) *draft {
 	d.votes, d.absences = hear(p, in)
 	d.known = len(d.votes) > 0
 	d.panic = d.recallPanic()
+	d.start = d.recallStart()
 	return d
 }
 
@@ -86,6 +94,7 @@ func (d *draft) decision() Decision {
 		At: d.in.At, From: from, Ready: d.in.Ready,
 		Proposal: d.proposed, Known: d.known,
 		PanicSince: d.panic.since, PanicMax: d.panic.max,
+		StartSince: d.start.since, StartSeen: d.start.seen, StartFrom: d.start.from,
 		To:     to,
 		ToZero: to == 0 && (from > 0 || d.in.History.newest().ToZero),
 		Rule:   last.Rule, Since: since,

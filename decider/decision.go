@@ -37,13 +37,17 @@ type Reason struct {
 	TargetType TargetType `json:",omitempty"` // how Window.Value and Target compare
 	Ratio      float64    `json:",omitempty"` // load over target on the ready pods; 1 is on target
 
-	Limit    float64       `json:",omitempty"` // the rate, bound, threshold or tolerance that applied
-	Ready    int32         `json:",omitempty"` // the ready pods that a rate or threshold was applied to
-	Starting int32         `json:",omitempty"` // pods that exist and are not ready yet
-	Delay    time.Duration `json:",omitempty"` // the delay or the length of the panic that applied
-	Until    time.Time     `json:",omitzero"`  // when the delay or the panic is over if nothing changes
-	Since    time.Time     `json:",omitzero"`  // since when the cause has held
-	Detail   string        `json:",omitempty"` // an error's text, for a source that could not be evaluated
+	Limit         float64       `json:",omitempty"` // the rate, bound, threshold or tolerance that applied
+	Ready         int32         `json:",omitempty"` // the ready pods that a rate or threshold was applied to
+	Starting      int32         `json:",omitempty"` // pods that exist and are not ready yet
+	Unschedulable int32         `json:",omitempty"` // pods that no node can take
+	Schedule      string        `json:",omitempty"` // the active schedule's name
+	MinReplicas   int32         `json:",omitempty"` // the least count by that schedule
+	MaxReplicas   int32         `json:",omitempty"` // the greatest count by that schedule
+	Delay         time.Duration `json:",omitempty"` // the delay or the length of the panic that applied
+	Until         time.Time     `json:",omitzero"`  // when the delay, the panic or the schedule is over if nothing changes
+	Since         time.Time     `json:",omitzero"`  // since when the cause has held
+	Detail        string        `json:",omitempty"` // an error's text, for a source that could not be evaluated
 }
 
 // Rule names a rule; one file, one script and one section of docs/policy.md bear the same name.
@@ -59,7 +63,11 @@ const (
 	RulePanic      Rule = "panic"      // entered or held panic: never fewer than the panic's highest
 	RuleUpDelay    Rule = "up-delay"   // a rise not asked for long enough
 	RuleDownDelay  Rule = "down-delay" // a fall not asked for long enough
+	RuleStarting   Rule = "starting"   // pods that start are not asked for again
+	RuleCapacity   Rule = "capacity"   // no node can take more
+	RuleSchedule   Rule = "schedule"   // the bounds of the active schedule
 	RuleBounds     Rule = "bounds"     // minReplicas and maxReplicas
+	RulePause      Rule = "pause"      // paused by annotation
 	RuleZero       Rule = "zero"       // a target at zero that we did not put there is left alone
 	RuleSteady     Rule = "steady"     // the need equals what there is
 	RuleDelegated  Rule = "delegated"  // strategy HPA: a native HorizontalPodAutoscaler decides
@@ -82,9 +90,15 @@ const (
 	CaseHold  Case = "hold"  // panic: it was reached before
 	CaseStart Case = "start" // panic: there is no history, which counts as panic
 
-	CaseMin  Case = "min"  // bounds: minReplicas
-	CaseMax  Case = "max"  // bounds: maxReplicas
+	CaseMin  Case = "min"  // bounds, schedule: minReplicas
+	CaseMax  Case = "max"  // bounds, schedule: maxReplicas
+	CaseOpen Case = "open" // schedule: its bounds allow what the spec's would not
 	CaseWake Case = "wake" // bounds: minReplicas is 0, but no source could wake the target again
+
+	CaseAll      Case = "all"       // pause: nothing changes
+	CaseReplicas Case = "replicas"  // pause: held at a given count
+	CaseScaleIn  Case = "scale-in"  // pause: nothing is lowered
+	CaseScaleOut Case = "scale-out" // pause: nothing is raised
 
 	CaseError     Case = "error"      // no-data, incomplete: the source could not be evaluated
 	CaseNotNumber Case = "not-number" // no-data, incomplete: NaN or infinite

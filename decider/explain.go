@@ -41,7 +41,11 @@ var sentences = map[Rule]func(Reason) string{
 	RulePanic:     Reason.panic,
 	RuleUpDelay:   func(r Reason) string { return r.delay("more") },
 	RuleDownDelay: func(r Reason) string { return r.delay("fewer") },
+	RuleStarting:  Reason.starting,
+	RuleCapacity:  Reason.capacity,
+	RuleSchedule:  Reason.schedule,
 	RuleBounds:    Reason.bounds,
+	RulePause:     Reason.pause,
 	RuleZero: func(r Reason) string {
 		return "left at 0: flyball did not scale it to zero; scale it to 1 or more to hand it back" + r.held()
 	},

@@ -59,6 +59,9 @@ type Entry struct {
 	Known      bool      // Proposal was made from data; false for a hold on missing or incomplete data
 	PanicSince time.Time // when the panic threshold was last reached; zero when not in panic
 	PanicMax   int32     // the highest count proposed during this panic; not bounded by maxReplicas
+	StartSince time.Time `json:",omitzero"`  // when the starts that are going on began; zero when there are none
+	StartSeen  time.Time `json:",omitzero"`  // when pods were last starting or had just become ready
+	StartFrom  int32     `json:",omitempty"` // the ready pods that there were before those starts
 	To         int32     // replicas decided
 	ToZero     bool      // To is 0 because flyball decided so, now or earlier and nobody changed it since
 	Rule       Rule      // the rule that had the last word

@@ -34,13 +34,18 @@ const (
 type Policy struct {
 	Strategy Strategy
 	// Strict makes KPA follow Knative where flyball would otherwise differ: a Fresh window with gaps in it counts
-	// as whole, a rate on ready pods may push past what there is, and nothing is held for lack of history but by panic.
+	// as whole, a rate on ready pods may push past what there is, nothing is held for lack of history but by panic, and
+	// pods that start or find no node are not thought of.
 	Strict  bool
 	Mode    Mode
 	Sources []Source // at least one; the order is the manifest's
 
 	MinReplicas int32 // >= 0
 	MaxReplicas int32 // >= MinReplicas, > 0
+	// Schedules have bounds of their own for some of the time; no two are active at once. Zone is the time zone of them all.
+	Schedules []Schedule `json:",omitempty"`
+	Zone      Zone       `json:",omitzero"`
+	Pause     Pause      `json:",omitzero"`
 
 	ObserveWindow time.Duration // the stable window
 	PanicWindow   time.Duration // KPA only; <= ObserveWindow

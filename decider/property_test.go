@@ -29,6 +29,8 @@ func drawPolicy(t *rapid.T) Policy {
 		ActivationScale: rapid.Int32Range(0, 4).Draw(t, "activation"),
 	}
 	p.MaxReplicas = max(1, p.MinReplicas) + rapid.Int32Range(0, 60).Draw(t, "max above min")
+	drawSchedules(t, &p)
+	drawPause(t, &p)
 	for i := range rapid.IntRange(1, 3).Draw(t, "sources") {
 		p.Sources = append(p.Sources, Source{
 			Key: fmt.Sprint(i), Name: fmt.Sprint("source", i),
@@ -38,6 +40,30 @@ func drawPolicy(t *rapid.T) Policy {
 		})
 	}
 	return p
+}
+
+// drawSchedules divides the hour around epoch, in which most decisions are, among up to three schedules.
+func drawSchedules(t *rapid.T, p *Policy) {
+	minutes := rapid.SliceOfNDistinct(rapid.IntRange(12*60-5, 12*60+55), 0, 4, rapid.ID).Draw(t, "minutes")
+	slices.Sort(minutes)
+	for i := range max(0, len(minutes)-1) {
+		if rapid.IntRange(0, 2).Draw(t, "gap") == 0 {
+			continue
+		}
+		s := daily(fmt.Sprint("schedule", i), "00:00-00:01", "")
+		s.From, s.To = minutes[i], minutes[i+1]
+		least := rapid.Int32Range(0, p.MaxReplicas).Draw(t, "schedule min")
+		most := max(1, least, p.MinReplicas) + rapid.Int32Range(0, 60).Draw(t, "schedule max")
+		switch rapid.IntRange(0, 2).Draw(t, "which bounds") {
+		case 0:
+			s.MinReplicas = &least
+		case 1:
+			s.MaxReplicas = &most
+		case 2:
+			s.MinReplicas, s.MaxReplicas = &least, &most
+		}
+		p.Schedules = append(p.Schedules, s)
+	}
 }
 
 func seconds(t *rapid.T, label string, from, to int) time.Duration {
@@ -61,6 +87,7 @@ func drawWindow(t *rapid.T, target float64, span time.Duration) Window {
 func drawInput(t *rapid.T, p Policy, at time.Time, history History) Input {
 	in := Input{
 		At: at, Replicas: rapid.Int32Range(0, 70).Draw(t, "replicas"), Ready: rapid.Int32Range(0, 70).Draw(t, "ready"),
+		Starting: max(0, rapid.Int32Range(-4, 6).Draw(t, "starting")), Unschedulable: max(0, rapid.Int32Range(-20, 3).Draw(t, "unschedulable")),
 		History: history,
 	}
 	if len(history) > 0 && rapid.IntRange(0, 5).Draw(t, "by hand") > 0 {
@@ -111,18 +138,21 @@ func check(t interface {
 	if d.Verdict != verdict(d.From, d.To) || d.Entry.From != d.From || d.Entry.To != d.To {
 		t.Fatalf("verdict or entry contradict the decision: %+v", d)
 	}
-	switch d.Reasons[0].Rule {
-	case RuleZero, RuleDelegated:
+	checkPause(t, p, d)
+	last := d.Reasons[len(d.Reasons)-1]
+	switch first := d.Reasons[0].Rule; {
+	case last.Rule == RulePause: // see checkPause
+	case first == RuleZero || first == RuleDelegated:
 		if d.To != d.From {
 			t.Fatalf("not left alone\n%s", d.Explain())
 		}
 	default:
-		least := p.MinReplicas
+		least, most, _, _ := p.BoundsAt(in.At)
 		if !slices.ContainsFunc(p.Sources, func(s Source) bool { return s.SurvivesZero }) {
 			least = max(1, least)
 		}
-		if d.To < least || d.To > p.MaxReplicas {
-			t.Fatalf("out of bounds %d..%d\n%s", least, p.MaxReplicas, d.Explain())
+		if d.To < least || d.To > most {
+			t.Fatalf("out of bounds %d..%d\n%s", least, most, d.Explain())
 		}
 	}
 }
@@ -173,7 +203,7 @@ func TestMoreLoadNeverAsksForLess(t *testing.T) {
 func TestIncompleteDataNeverLower(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, in := drawCase(t)
-		p.Strict = false
+		p.Strict, p.Pause.Replicas = false, nil
 		ws := &in.Windows[rapid.IntRange(0, len(in.Windows)-1).Draw(t, "which")]
 		switch rapid.SampledFrom([]string{"stale", "missing", "no pods", "nan", "error", "silent", "coverage", "absent"}).Draw(t, "how") {
 		case "stale":
@@ -194,7 +224,7 @@ func TestIncompleteDataNeverLower(t *testing.T) {
 			ws.Key = "another"
 		}
 		d := Decide(p, in)
-		if d.To < min(d.From, p.MaxReplicas) {
+		if _, most, _, _ := p.BoundsAt(in.At); d.To < min(d.From, most) {
 			t.Fatalf("lowered\n%s", d.Explain())
 		}
 		if d.Entry.Known && d.Entry.Proposal < d.From {
@@ -222,6 +252,7 @@ func TestHistoryBeyondMemoryChangesNothing(t *testing.T) {
 func TestSteadyLoadComesToRest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
+		p.Schedules, p.Pause.Replicas = nil, nil
 		p.MaxReplicas = min(p.MaxReplicas, 30)
 		p.MinReplicas = min(p.MinReplicas, p.MaxReplicas)
 		loads := make([]float64, len(p.Sources))
@@ -264,11 +295,12 @@ func steadyWindows(s Source, load float64, ready int32) SourceWindows {
 
 // FuzzDecide feeds numbers that no validated policy and no sound store would hold.
 func FuzzDecide(f *testing.F) {
-	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), true)
-	f.Add(math.NaN(), math.Inf(1), 0.0, math.NaN(), 0.0, -1.0, math.Inf(-1), int32(math.MaxInt32), int32(math.MinInt32), int32(math.MinInt32), math.NaN(), int64(-1), false)
-	f.Add(1e308, -1e308, 5e-324, 1e308, 1e-308, math.Inf(1), 0.0, int32(0), int32(math.MaxInt32), int32(math.MaxInt32), 2.0, int64(math.MaxInt32), true)
+	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), uint8(1))
+	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), uint8(0b11110101))
+	f.Add(math.NaN(), math.Inf(1), 0.0, math.NaN(), 0.0, -1.0, math.Inf(-1), int32(math.MaxInt32), int32(math.MinInt32), int32(math.MinInt32), math.NaN(), int64(-1), uint8(0b1010))
+	f.Add(1e308, -1e308, 5e-324, 1e308, 1e-308, math.Inf(1), 0.0, int32(0), int32(math.MaxInt32), int32(math.MaxInt32), 2.0, int64(math.MaxInt32), uint8(0b100111))
 	f.Fuzz(func(t *testing.T, stable, panicky, target, up, down, tolerance, threshold float64, replicas, ready, before int32,
-		coverage float64, age int64, kpa bool,
+		coverage float64, age int64, flags uint8,
 	) {
 		p := Policy{
 			Strategy: APA, MinReplicas: 1, MaxReplicas: 50, ObserveWindow: time.Minute, PanicWindow: 10 * time.Second,
@@ -276,16 +308,24 @@ func FuzzDecide(f *testing.F) {
 			ToleranceUp: tolerance, ToleranceDown: tolerance, PanicThreshold: threshold, ActivationScale: 2,
 			Sources: []Source{{Key: "a", Name: "a", Target: target}, {Key: "b", Name: "b", Target: target, TargetType: Value}},
 		}
-		if kpa {
+		if flags&1 != 0 {
 			p.Strategy = KPA
+		}
+		p.Pause = Pause{All: flags&2 != 0, ScaleIn: flags&4 != 0, ScaleOut: flags&8 != 0}
+		if flags&16 != 0 {
+			p.Pause.Replicas = &before
+		}
+		if flags&32 != 0 {
+			least, most := int32(3), int32(70)
+			p.Schedules = []Schedule{{Name: "day", Days: [7]bool{4: true}, From: 1, To: 1439, MinReplicas: &least, MaxReplicas: &most}}
 		}
 		at := epoch.Add(time.Duration(age))
 		w := Window{State: Fresh, Value: stable, Coverage: coverage, MeanReady: panicky}
 		v := Window{State: Fresh, Value: panicky, Coverage: coverage, MeanReady: stable}
 		in := Input{
-			At: epoch, Replicas: replicas, Ready: ready,
+			At: epoch, Replicas: replicas, Ready: ready, Starting: int32(flags >> 6), Unschedulable: before,
 			Windows: []SourceWindows{{Key: "a", Stable: w, Panic: v}, {Key: "b", Stable: v, Panic: w}},
-			History: History{{At: at, From: before, Proposal: before, Known: true, PanicSince: at, PanicMax: before, To: before}},
+			History: History{{At: at, From: before, Proposal: before, Known: true, PanicSince: at, PanicMax: before, StartSince: at, StartSeen: at, StartFrom: before, To: before}},
 		}
 		d := Decide(p, in)
 		check(t, p, in, d)

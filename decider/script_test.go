@@ -155,6 +155,12 @@ func (s *stage) set(words []string) error {
 			p.PanicThreshold, err = strconv.ParseFloat(v, 64)
 		case "activation":
 			p.ActivationScale, err = whole(v)
+		case "zone":
+			p.Zone, err = LoadZone(v)
+		case "schedule":
+			err = s.schedule(v)
+		case "pause":
+			p.Pause, err = pauseOf(v)
 		default:
 			err = fmt.Errorf("no such setting")
 		}
@@ -163,6 +169,68 @@ func (s *stage) set(words []string) error {
 		}
 	}
 	return nil
+}
+
+// schedule reads NAME,HH:MM-HH:MM,MIN..MAX[,DAYS], where MIN or MAX may be missing.
+func (s *stage) schedule(text string) error {
+	words := strings.SplitN(text, ",", 4)
+	if len(words) < 3 {
+		return fmt.Errorf("a name, a time and bounds")
+	}
+	days := ""
+	if len(words) == 4 {
+		days = words[3]
+	}
+	least, most, _ := strings.Cut(words[2], "..")
+	out := daily(words[0], words[1], days)
+	for _, b := range []struct {
+		text string
+		to   **int32
+	}{{least, &out.MinReplicas}, {most, &out.MaxReplicas}} {
+		if b.text == "" {
+			continue
+		}
+		n, err := whole(b.text)
+		if err != nil {
+			return err
+		}
+		*b.to = &n
+	}
+	s.policy.Schedules = append(s.policy.Schedules, out)
+	return nil
+}
+
+// daily is a schedule such as "08:00-18:00" on days such as "SatSun"; every day when none is named.
+func daily(name, hours, days string) Schedule {
+	out := Schedule{Name: name}
+	minute := func(text string) int {
+		t, err := time.Parse("15:04", text)
+		if err != nil {
+			panic(err)
+		}
+		return t.Hour()*60 + t.Minute()
+	}
+	from, to, _ := strings.Cut(hours, "-")
+	out.From, out.To = minute(from), minute(to)
+	for day := range out.Days {
+		out.Days[day] = days == "" || strings.Contains(days, time.Weekday(day).String()[:3])
+	}
+	return out
+}
+
+func pauseOf(text string) (Pause, error) {
+	switch text {
+	case "no":
+		return Pause{}, nil
+	case "all":
+		return Pause{All: true}, nil
+	case "scale-in":
+		return Pause{ScaleIn: true}, nil
+	case "scale-out":
+		return Pause{ScaleOut: true}, nil
+	}
+	n, err := whole(text)
+	return Pause{Replicas: &n}, err
 }
 
 func (s *stage) source(words []string) error {
@@ -205,6 +273,8 @@ func (s *stage) tick(words []string) (Decision, error) {
 			in.Ready, err = whole(v)
 		case "starting":
 			in.Starting, err = whole(v)
+		case "unschedulable":
+			in.Unschedulable, err = whole(v)
 		case "forget":
 			s.history = nil
 		case "explain":

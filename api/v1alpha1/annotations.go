@@ -1,10 +1,8 @@
 package v1alpha1
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -25,6 +23,7 @@ type effect string
 
 const (
 	effective   effect = "sets"        // it sets its setting
+	switching   effect = "switches"    // it sets its switch
 	ineffective effect = "no effect"   // accepted, with a warning
 	unsupported effect = "unsupported" // known, refused
 )
@@ -34,6 +33,7 @@ type annotation struct {
 	key     string
 	effect  effect
 	setting *setting         // what an effective key sets
+	flip    *flip            // what a switching key sets
 	only    decider.Strategy // the one strategy of an older key; empty when the setting's strategies are meant
 	unit    valueType        // of an ineffective key
 	note    string           // why an ineffective key has no effect; what to do about an unsupported one
@@ -73,28 +73,28 @@ var annotations = []annotation{
 	{key: apaPrefix + "down-fluctuation-tolerance", effect: effective, setting: toleranceDown, only: decider.APA},
 	{key: apaPrefix + "window", effect: effective, setting: observeWindow, only: decider.APA},
 
-	{key: flyballPrefix + "paused", effect: unsupported, note: "set spec.mode: Advise to stop writing"},
-	{key: flyballPrefix + "paused-replicas", effect: unsupported, note: "set minReplicas and maxReplicas to that number"},
-	{key: flyballPrefix + "paused-scale-in", effect: unsupported, note: "raise minReplicas to stop scaling in"},
-	{key: flyballPrefix + "paused-scale-out", effect: unsupported, note: "lower maxReplicas to stop scaling out"},
-	{
-		key: flyballPrefix + "kpa", effect: unsupported,
-		note: "strategy KPA with " + prefix + "scale-down-delay: 0s comes closest to Knative",
-	},
+	{key: flyballPrefix + "paused", effect: switching, flip: pauseAll},
+	{key: flyballPrefix + "paused-replicas", effect: switching, flip: pauseReplicas},
+	{key: flyballPrefix + "paused-scale-in", effect: switching, flip: pauseScaleIn},
+	{key: flyballPrefix + "paused-scale-out", effect: switching, flip: pauseScaleOut},
+	{key: flyballPrefix + "kpa", effect: switching, flip: strictKPA, only: decider.KPA},
 }
 
 func (a *annotation) appliesTo(strategy decider.Strategy) bool {
-	return a.setting != nil && a.setting.appliesTo(strategy) && (a.only == "" || a.only == strategy)
+	if a.flip != nil && strategy == decider.HPA || a.only != "" && a.only != strategy {
+		return false
+	}
+	return a.flip != nil || a.setting != nil && a.setting.appliesTo(strategy)
 }
 
 // Annotation documents one annotation key.
 type Annotation struct {
 	Key        string
 	Setting    string             // what it sets; empty when it sets nothing
-	Type       string             // float, integer, duration or bool; empty when it is not supported
+	Type       string             // float, integer, duration, bool or word; empty when it is not supported
 	Range      string             // in words; empty when there is none
 	Strategies []decider.Strategy // those it has an effect on; empty when it has none
-	Note       string             // why it has no effect, or what to do instead
+	Note       string             // what it does where no Default says so, why it has no effect, or what to do instead
 	Supported  bool               // false: a manifest that carries it is refused
 }
 
@@ -105,6 +105,9 @@ func Annotations() []Annotation {
 		doc := Annotation{Key: a.key, Type: string(a.unit), Note: a.note, Supported: a.effect != unsupported}
 		if a.setting != nil {
 			doc.Setting, doc.Type, doc.Range = a.setting.name, string(a.setting.unit), a.setting.valueRange()
+		}
+		if a.flip != nil {
+			doc.Setting, doc.Type, doc.Range, doc.Note = a.flip.name, string(a.flip.unit), a.flip.values, a.flip.note
 		}
 		for _, strategy := range strategies {
 			if a.appliesTo(strategy) {
@@ -197,6 +200,13 @@ func (c *conversion) readAnnotation(key, text string) {
 			return
 		}
 		c.give(a.setting, v, at)
+	case switching:
+		if err := a.flip.set(&c.policy, text); err != nil {
+			c.invalid(at, text, "%v", err)
+		} else if c.knownStrategy() && !a.appliesTo(c.pa.Spec.ScalingStrategy) {
+			c.warn(at, "has no effect with strategy %s", c.pa.Spec.ScalingStrategy)
+			a.flip.reset(&c.policy)
+		}
 	}
 }
 
@@ -215,15 +225,11 @@ func (c *conversion) readLabel(key, text string) {
 }
 
 func checkType(unit valueType, text string) error {
+	var err error
 	if unit == typeBool {
-		if text == "true" || text == "false" {
-			return nil
-		}
-		if b, err := strconv.ParseBool(text); err == nil {
-			return fmt.Errorf("is not a boolean; write %t", b)
-		}
-		return fmt.Errorf("is not a boolean; write true or false")
+		_, err = parseBool(text)
+	} else {
+		_, err = parseNumber(text)
 	}
-	_, err := parseNumber(text)
 	return err
 }

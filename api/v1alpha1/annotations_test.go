@@ -54,9 +54,55 @@ func TestAnnotations(t *testing.T) {
 			pa.Annotations["no-prefix"] = "x"
 		}, nil, nil},
 		{
-			"a key that nothing implements yet", annotate("flyball.dev/paused", "true"),
-			[]string{"metadata.annotations[flyball.dev/paused]: Forbidden: is not supported yet; remove it: set spec.mode: Advise to stop writing"},
+			"a key that nothing implements yet", annotate(prefix+"storm-service-mode", "true"),
+			[]string{base + "storm-service-mode]: Forbidden: is not supported yet; remove it: roles of a StormService can not be scaled"},
 			nil,
+		},
+		{
+			"a pause that is neither true nor false", annotate("flyball.dev/paused", "yes"),
+			[]string{`metadata.annotations[flyball.dev/paused]: Invalid value: "yes": is not a boolean; write true or false`},
+			nil,
+		},
+		{
+			"a pause of scaling in, as people shout it", annotate("flyball.dev/paused-scale-in", "True"),
+			[]string{`metadata.annotations[flyball.dev/paused-scale-in]: Invalid value: "True": is not a boolean; write true`},
+			nil,
+		},
+		{
+			"half a pod", annotate("flyball.dev/paused-replicas", "2.5"),
+			[]string{`metadata.annotations[flyball.dev/paused-replicas]: Invalid value: "2.5": must be a whole number; write 3`},
+			nil,
+		},
+		{
+			"fewer pods than none", annotate("flyball.dev/paused-replicas", "-1"),
+			[]string{`metadata.annotations[flyball.dev/paused-replicas]: Invalid value: "-1": is out of range; write a whole number from 0 to 2147483647`},
+			nil,
+		},
+		{
+			"more pods than can be counted", annotate("flyball.dev/paused-replicas", "2147483648"),
+			[]string{`metadata.annotations[flyball.dev/paused-replicas]: Invalid value: "2147483648": is out of range; write a whole number from 0 to 2147483647`},
+			nil,
+		},
+		{
+			"a lenient KPA", annotate("flyball.dev/kpa", "lenient"),
+			[]string{`metadata.annotations[flyball.dev/kpa]: Invalid value: "lenient": is not known; write strict, or remove it`},
+			nil,
+		},
+		{
+			"a strict APA", func(pa *v1alpha1.PodAutoscaler) {
+				pa.Spec.ScalingStrategy = decider.APA
+				pa.Annotations["flyball.dev/kpa"] = "strict"
+			},
+			nil,
+			[]string{"metadata.annotations[flyball.dev/kpa]: has no effect with strategy APA"},
+		},
+		{
+			"a pause of what a native HPA does", func(pa *v1alpha1.PodAutoscaler) {
+				pa.Spec.ScalingStrategy = decider.HPA
+				pa.Annotations["flyball.dev/paused"] = "true"
+			},
+			nil,
+			[]string{"metadata.annotations[flyball.dev/paused]: has no effect with strategy HPA"},
 		},
 		{
 			"keys without effect", func(pa *v1alpha1.PodAutoscaler) {
@@ -170,6 +216,46 @@ func TestEveryAnnotationReachesItsSetting(t *testing.T) {
 	}
 	if !equal(policy, want) {
 		t.Errorf("got  %+v\nwant %+v", policy, want)
+	}
+}
+
+func TestPauses(t *testing.T) {
+	for key, want := range map[string]decider.Pause{
+		"paused": {All: true}, "paused-scale-in": {ScaleIn: true}, "paused-scale-out": {ScaleOut: true},
+	} {
+		for _, value := range []string{"true", "false"} {
+			pa := chat()
+			pa.Annotations["flyball.dev/"+key] = value
+			policy, warnings, errs := pa.Policy()
+			if len(errs) > 0 || len(warnings) > 0 {
+				t.Fatal(errs, warnings)
+			}
+			if value == "false" {
+				want = decider.Pause{}
+			}
+			if !equal(policy.Pause, want) {
+				t.Errorf("%s: %s: %+v", key, value, policy.Pause)
+			}
+		}
+	}
+	for value, want := range map[string]int32{"0": 0, "12": 12, "2147483647": 2147483647} {
+		pa := chat()
+		pa.Annotations["flyball.dev/paused-replicas"] = value
+		if policy, _, errs := pa.Policy(); len(errs) > 0 || *policy.Pause.Replicas != want {
+			t.Errorf("%s: %+v %v", value, policy.Pause, errs)
+		}
+	}
+}
+
+func TestStrictKPAWaitsForNothingUnlessToldTo(t *testing.T) {
+	pa := chat()
+	pa.Annotations["flyball.dev/kpa"] = "strict"
+	if policy, _, errs := pa.Policy(); len(errs) > 0 || !policy.Strict || policy.ScaleDownDelay != 0 {
+		t.Errorf("%+v %v", policy, errs)
+	}
+	pa.Annotations["kpa."+prefix+"scale-down-delay"] = "3m"
+	if policy, _, errs := pa.Policy(); len(errs) > 0 || !policy.Strict || policy.ScaleDownDelay != 3*time.Minute {
+		t.Errorf("%+v %v", policy, errs)
 	}
 }
 

@@ -49,6 +49,27 @@ func settingsTable() string {
 	return b.String()
 }
 
+// switchesTable is the annotations that have no default but off.
+func switchesTable() string {
+	inDefaults := map[string]bool{}
+	for _, d := range v1alpha1.Defaults() {
+		inDefaults[d.Setting] = true
+	}
+	var b strings.Builder
+	b.WriteString("| annotation | value | strategies | what it does |\n|---|---|---|---|\n")
+	for _, a := range v1alpha1.Annotations() {
+		if a.Setting == "" || inDefaults[a.Setting] {
+			continue
+		}
+		var strategies []string
+		for _, s := range a.Strategies {
+			strategies = append(strategies, string(s))
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", a.Key, a.Range, strings.Join(strategies, " "), a.Note)
+	}
+	return b.String()
+}
+
 // withoutEffectTable is the annotations that set nothing, and why.
 func withoutEffectTable() string {
 	var b strings.Builder
@@ -72,7 +93,7 @@ func TestDocsHaveTheDefaultsOfTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{settingsTable(), withoutEffectTable()} {
+	for _, table := range []string{settingsTable(), switchesTable(), withoutEffectTable()} {
 		if !strings.Contains(string(doc), table) {
 			t.Errorf("docs/policy.md does not have this table:\n%s", table)
 		}

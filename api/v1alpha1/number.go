@@ -48,6 +48,17 @@ func notANumber(text string) error {
 	return errors.New("is not a number; write a decimal number such as 0.5")
 }
 
+// parseBool reads true or false, spelt so. Its errors say what to write instead.
+func parseBool(text string) (bool, error) {
+	if text == "true" || text == "false" {
+		return text == "true", nil
+	}
+	if b, err := strconv.ParseBool(text); err == nil {
+		return false, fmt.Errorf("is not a boolean; write %t", b)
+	}
+	return false, errors.New("is not a boolean; write true or false")
+}
+
 // parseDuration reads a Go duration. Its errors say what to write instead. "0" needs no unit, as in Go.
 func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)

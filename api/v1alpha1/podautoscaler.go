@@ -66,7 +66,7 @@ type PodAutoscalerSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	MaxReplicas int32 `json:"maxReplicas"`
 
-	// Times of day with other bounds. Not supported yet: checked, then refused, not ignored.
+	// Times of day with other bounds.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	Schedules []Schedule `json:"schedules,omitempty"`

@@ -196,6 +196,9 @@ func (c *conversion) settle() {
 		if !ok {
 			continue
 		}
+		if s == scaleDownDelay && c.policy.Strict {
+			v = 0 // Knative's default
+		}
 		if all := c.given[s]; len(all) > 0 {
 			v = all[0].value
 			for _, other := range all[1:] {

@@ -265,8 +265,41 @@ func TestWindows(t *testing.T) {
 	})
 }
 
+// A manifest's schedules, and when they hold: in Berlin it is 14:00 on Sunday, 2026-11-22, when it is 13:00 in UTC.
+func TestSchedulesBecomeBounds(t *testing.T) {
+	pa := chat()
+	pa.Spec.Schedules = []v1alpha1.Schedule{
+		{Name: "office", Timezone: "Europe/Berlin", DaysOfWeek: []string{"mon", "TUE"}, StartTime: "08:30", EndTime: "18:00", MinReplicas: ptr(int32(4))},
+		{Name: "sunday", Timezone: "Europe/Berlin", DaysOfWeek: []string{"Sun"}, StartTime: "14:00", EndTime: "23:59", MaxReplicas: ptr(int32(2))},
+	}
+	policy, warnings, errs := pa.Policy()
+	if len(errs) > 0 || len(warnings) > 0 {
+		t.Fatal(errs, warnings)
+	}
+	checkPolicy(t, policy)
+	*pa.Spec.Schedules[1].MaxReplicas = 7 // the policy has its own copy
+	for _, tc := range []struct {
+		at          string
+		least, most int32
+		name, until string
+	}{
+		{"2026-11-22T12:59:59Z", 1, 8, "", "2026-11-22T13:00:00Z"},
+		{"2026-11-22T13:00:00Z", 1, 2, "sunday", "2026-11-22T22:59:00Z"},
+		{"2026-11-22T22:59:00Z", 1, 8, "", "2026-11-23T07:30:00Z"},
+		{"2026-11-23T07:30:00Z", 4, 8, "office", "2026-11-23T17:00:00Z"},
+	} {
+		at, err := time.Parse(time.RFC3339, tc.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least, most, name, until := policy.BoundsAt(at)
+		if least != tc.least || most != tc.most || name != tc.name || until.Format(time.RFC3339) != tc.until {
+			t.Errorf("at %s: %d to %d by %q until %s", tc.at, least, most, name, until)
+		}
+	}
+}
+
 func TestSchedules(t *testing.T) {
-	const refused = "spec.schedules: Forbidden: schedules are not supported yet; remove them, or change minReplicas and maxReplicas at those times"
 	day := v1alpha1.Schedule{Name: "day", StartTime: "08:00", EndTime: "18:00", MinReplicas: ptr(int32(2))}
 	with := func(change ...func(*v1alpha1.Schedule)) func(*v1alpha1.PodAutoscaler) {
 		return func(pa *v1alpha1.PodAutoscaler) {
@@ -279,12 +312,14 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 	tell(t, []story{
-		{"a good one is refused in words", with(func(*v1alpha1.Schedule) {}), []string{refused}, nil},
-		{"an empty list", with(), []string{refused, "spec.schedules: Required value: an empty list says nothing; remove it"}, nil},
+		{"a good one", with(func(*v1alpha1.Schedule) {}), nil, nil},
+		{"zero, and nothing that could end it", with(func(s *v1alpha1.Schedule) { s.MinReplicas = ptr(int32(0)) }), nil, []string{
+			"spec.schedules[0].minReplicas: 0 acts as 1: without pods no source has a value; add one with an endpoint to scale from zero",
+		}},
+		{"an empty list", with(), []string{"spec.schedules: Required value: an empty list says nothing; remove it"}, nil},
 		{"every field wrong", with(func(s *v1alpha1.Schedule) {
 			*s = v1alpha1.Schedule{Name: "Day!", Timezone: "Mars/Base", DaysOfWeek: []string{"mon", "Someday"}, StartTime: "8:00", EndTime: "24:00"}
 		}), []string{
-			refused,
 			`spec.schedules[0].name: Invalid value: "Day!": must be up to 63 lower-case letters, digits and '-', such as office-hours`,
 			`spec.schedules[0].timezone: Invalid value: "Mars/Base": is not an IANA time zone; write something like Europe/Berlin`,
 			`spec.schedules[0].daysOfWeek[1]: Unsupported value: "Someday": supported values: "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"`,
@@ -293,40 +328,37 @@ func TestSchedules(t *testing.T) {
 			"spec.schedules[0].minReplicas: Required value: give minReplicas, maxReplicas or both",
 		}, nil},
 		{"over midnight", with(func(s *v1alpha1.Schedule) { s.StartTime, s.EndTime = "22:00", "06:00" }), []string{
-			refused,
 			`spec.schedules[0].endTime: Invalid value: "06:00": must be later than startTime (22:00); split a window that crosses midnight`,
 		}, nil},
 		{"two that overlap, of one name", with(
 			func(s *v1alpha1.Schedule) { s.DaysOfWeek = []string{"mon", "TUE"} },
 			func(s *v1alpha1.Schedule) { s.DaysOfWeek, s.StartTime = []string{"Tue"}, "17:59" },
 		), []string{
-			refused,
 			`spec.schedules[1].name: Duplicate value: "day"`,
 			`spec.schedules[1]: Invalid value: "day": overlaps schedule day; at any time at most one may hold`,
 		}, nil},
 		{"two that touch", with(
 			func(s *v1alpha1.Schedule) {},
 			func(s *v1alpha1.Schedule) { s.Name, s.StartTime, s.EndTime = "evening", "18:00", "23:00" },
-		), []string{refused}, nil},
+		), nil, nil},
 		{"two time zones", with(
 			func(s *v1alpha1.Schedule) {},
 			func(s *v1alpha1.Schedule) {
 				s.Name, s.StartTime, s.EndTime, s.Timezone = "evening", "18:00", "23:00", "Europe/Berlin"
 			},
-		), []string{refused, `spec.schedules[1].timezone: Invalid value: "Europe/Berlin": must be the time zone of the first schedule, UTC`}, nil},
+		), []string{`spec.schedules[1].timezone: Invalid value: "Europe/Berlin": must be the time zone of the first schedule, UTC`}, nil},
 		{"bounds out of range, days that never are", with(
 			func(s *v1alpha1.Schedule) { s.MinReplicas, s.DaysOfWeek = ptr(int32(-1)), []string{} },
 			func(s *v1alpha1.Schedule) { s.Name, s.MaxReplicas, s.DaysOfWeek = "b", ptr(int32(0)), []string{"Sat"} },
 			func(s *v1alpha1.Schedule) { s.Name, s.DaysOfWeek = "c", []string{"Sun"} },
 		), []string{
-			refused,
 			"spec.schedules[0].daysOfWeek: Required value: an empty list says nothing; remove it for every day",
 			"spec.schedules[0].minReplicas: Invalid value: -1: must be 0 or more",
 			"spec.schedules[1].maxReplicas: Invalid value: 0: must be 1 or more",
 		}, nil},
 		{
 			"a minimum above the base maximum", with(func(s *v1alpha1.Schedule) { s.MinReplicas = ptr(int32(9)) }),
-			[]string{refused, "spec.schedules[0].minReplicas: Invalid value: 9: must not be greater than maxReplicas (8)"},
+			[]string{"spec.schedules[0].minReplicas: Invalid value: 9: must not be greater than maxReplicas (8)"},
 			nil,
 		},
 	})

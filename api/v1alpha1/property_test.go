@@ -39,6 +39,23 @@ func checkPolicy(t interface{ Errorf(string, ...any) }, p decider.Policy) {
 	for _, delay := range []time.Duration{p.ScaleUpDelay, p.ScaleDownDelay} {
 		check(delay >= 0 && delay <= time.Hour, "delays")
 	}
+	check(!p.Strict || p.Strategy == decider.KPA, "strict")
+	check(p.Pause.Replicas == nil || *p.Pause.Replicas >= 0, "pause")
+	for i, s := range p.Schedules {
+		check(s.Name != "" && s.From >= 0 && s.From < s.To && s.To <= 1439 && s.Days != [7]bool{}, "schedule")
+		check(s.MinReplicas != nil || s.MaxReplicas != nil, "bounds of schedules")
+		for _, o := range p.Schedules[:i] {
+			for day := range s.Days {
+				check(!s.Days[day] || !o.Days[day] || s.From >= o.To || o.From >= s.To, "one schedule at a time")
+			}
+		}
+	}
+	if len(p.Schedules) > 0 {
+		for hour := range 24 * 7 {
+			least, most, _, until := p.BoundsAt(time.Date(2026, 3, 25, hour, 0, 0, 0, time.UTC))
+			check(0 <= least && least <= most && most > 0 && !until.IsZero(), "bounds at every time")
+		}
+	}
 	check(p.ToleranceUp >= 0 && p.ToleranceUp <= 1 && p.ToleranceDown >= 0 && p.ToleranceDown < 1, "tolerances")
 	check(len(p.Sources) > 0, "sources")
 	keys := map[string]bool{}
@@ -82,6 +99,25 @@ func drawSource(t *rapid.T) v1alpha1.MetricSource {
 	return s
 }
 
+func drawSchedule(t *rapid.T) v1alpha1.Schedule {
+	s := v1alpha1.Schedule{
+		Name:      rapid.StringMatching("[a-z]{1,2}").Draw(t, "schedule"),
+		Timezone:  mostly(t, "zone", "Europe/Berlin", "", "UTC", "Local", "Mars/Base"),
+		StartTime: mostly(t, "start", "02:30", "00:00", "09:00", "23:59", "9:00", "24:00"),
+		EndTime:   mostly(t, "end", "12:00", "02:30", "23:59", "", "00:00"),
+	}
+	if rapid.Bool().Draw(t, "some days") {
+		s.DaysOfWeek = rapid.SliceOfN(rapid.SampledFrom([]string{"Mon", "tue", "SUN", "Someday"}), 0, 2).Draw(t, "days")
+	}
+	if rapid.Bool().Draw(t, "has a minimum") {
+		s.MinReplicas = ptr(rapid.Int32Range(-1, 9).Draw(t, "schedule min"))
+	}
+	if rapid.Bool().Draw(t, "has a maximum") {
+		s.MaxReplicas = ptr(rapid.Int32Range(0, 30).Draw(t, "schedule max"))
+	}
+	return s
+}
+
 func TestPolicyIsValidOrRefused(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pa := chat()
@@ -104,6 +140,9 @@ func TestPolicyIsValidOrRefused(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "own sources") {
 			pa.Spec.MetricsSources = rapid.SliceOfN(rapid.Custom(drawSource), 0, 2).Draw(t, "sources")
+		}
+		if rapid.IntRange(0, 2).Draw(t, "schedules") == 0 {
+			pa.Spec.Schedules = rapid.SliceOfN(rapid.Custom(drawSchedule), 0, 3).Draw(t, "schedules")
 		}
 		before := pa.DeepCopy()
 		policy, warnings, errs := pa.Policy()
@@ -140,6 +179,11 @@ func TestGoodPartsMakeAGoodPolicy(t *testing.T) {
 		"activation scale":     {"1", "2"},
 		"observe window":       {"30s"},
 		"panic window":         {"7s"},
+		"pause":                {"true", "false"},
+		"paused replicas":      {"0", "7"},
+		"scale-in pause":       {"true", "false"},
+		"scale-out pause":      {"true", "false"},
+		"strict KPA":           {"strict"},
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		pa := chat()

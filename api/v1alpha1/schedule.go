@@ -1,7 +1,6 @@
 package v1alpha1
 
-// Schedule is a daily window of time with bounds of its own. The fields are AIBrix's; schedules are checked and then
-// refused, since evaluating them is not built yet.
+// Schedule is a daily window of time with bounds of its own. The fields are AIBrix's.
 type Schedule struct {
 	// A name, unique among the schedules, in lower-case letters, digits and '-'.
 	// +kubebuilder:validation:MinLength=1

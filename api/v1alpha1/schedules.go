@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/flyball/flyball/decider"
 )
 
 var (
@@ -16,36 +18,16 @@ var (
 // weekdays as AIBrix spells them, in time.Weekday's order.
 var weekdays = []string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
 
-// span is when a schedule holds: a set of days, and "HH:MM" from and to, which compare as text.
-type span struct {
-	days     [7]bool
-	from, to string
-	valid    bool
-}
-
-func (s span) overlaps(o span) bool {
-	if !s.valid || !o.valid || s.from >= o.to || o.from >= s.to {
-		return false
-	}
-	for day := range s.days {
-		if s.days[day] && o.days[day] {
-			return true
-		}
-	}
-	return false
-}
-
-// readSchedules checks every schedule, as AIBrix does, and refuses them all, since nothing evaluates them yet.
+// readSchedules checks every schedule, as AIBrix does, and makes the policy's of them.
 func (c *conversion) readSchedules() {
 	if c.pa.Spec.Schedules == nil {
 		return
 	}
 	at := field.NewPath("spec", "schedules")
-	c.forbid(at, "schedules are not supported yet; remove them, or change minReplicas and maxReplicas at those times")
 	if len(c.pa.Spec.Schedules) == 0 {
 		c.required(at, "an empty list says nothing; remove it")
 	}
-	names, spans := map[string]int{}, make([]span, len(c.pa.Spec.Schedules))
+	names, all := map[string]int{}, make([]decider.Schedule, len(c.pa.Spec.Schedules))
 	for i, s := range c.pa.Spec.Schedules {
 		at := at.Index(i)
 		if !scheduleName.MatchString(s.Name) || len(s.Name) > 63 {
@@ -55,39 +37,57 @@ func (c *conversion) readSchedules() {
 		}
 		names[s.Name] = i
 		c.readTimezone(i, at.Child("timezone"))
-		spans[i] = c.readSpan(s, at)
+		all[i] = c.readHours(s, at)
 		c.readScheduleBounds(s, at)
 		for j := range i {
-			if spans[i].overlaps(spans[j]) {
+			if overlap(all[i], all[j]) {
 				c.invalid(at, s.Name, "overlaps schedule %s; at any time at most one may hold", c.pa.Spec.Schedules[j].Name)
 			}
 		}
 	}
+	c.policy.Schedules = all
+}
+
+func overlap(a, b decider.Schedule) bool {
+	if a.From >= b.To || b.From >= a.To { // one that is not valid has no minutes at all
+		return false
+	}
+	for day := range a.Days {
+		if a.Days[day] && b.Days[day] {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *conversion) readTimezone(i int, at *field.Path) {
-	zone, first := orElse(c.pa.Spec.Schedules[i].Timezone, "UTC"), orElse(c.pa.Spec.Schedules[0].Timezone, "UTC")
-	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
-		c.invalid(at, zone, "is not an IANA time zone; write something like Europe/Berlin")
-	} else if zone != first {
-		c.invalid(at, zone, "must be the time zone of the first schedule, %s", first)
+	name, first := orElse(c.pa.Spec.Schedules[i].Timezone, "UTC"), orElse(c.pa.Spec.Schedules[0].Timezone, "UTC")
+	zone, err := decider.LoadZone(name)
+	switch {
+	case err != nil:
+		c.invalid(at, name, "is not an IANA time zone; write something like Europe/Berlin")
+	case name != first:
+		c.invalid(at, name, "must be the time zone of the first schedule, %s", first)
+	default:
+		c.policy.Zone = zone
 	}
 }
 
-func (c *conversion) readSpan(s Schedule, at *field.Path) span {
-	out := span{from: s.StartTime, to: s.EndTime, valid: true}
-	if s.DaysOfWeek != nil && len(s.DaysOfWeek) == 0 {
+// readHours reads days and times of a schedule. One that is not valid has no minutes.
+func (c *conversion) readHours(s Schedule, at *field.Path) decider.Schedule {
+	out := decider.Schedule{Name: s.Name, MinReplicas: copied(s.MinReplicas), MaxReplicas: copied(s.MaxReplicas)}
+	valid := s.DaysOfWeek == nil || len(s.DaysOfWeek) > 0
+	if !valid {
 		c.required(at.Child("daysOfWeek"), "an empty list says nothing; remove it for every day")
-		out.valid = false
 	}
 	for day := range weekdays {
-		out.days[day] = s.DaysOfWeek == nil
+		out.Days[day] = s.DaysOfWeek == nil
 	}
 	for i, name := range s.DaysOfWeek {
 		known := false
 		for day, weekday := range weekdays {
 			if strings.EqualFold(name, weekday) {
-				out.days[day], known = true, true
+				out.Days[day], known = true, true
 			}
 		}
 		if !known {
@@ -97,14 +97,34 @@ func (c *conversion) readSpan(s Schedule, at *field.Path) span {
 	for _, t := range []struct{ name, text string }{{"startTime", s.StartTime}, {"endTime", s.EndTime}} {
 		if !clockTime.MatchString(t.text) {
 			c.invalid(at.Child(t.name), t.text, "is not a time of day; write HH:MM, such as 09:00")
-			out.valid = false
+			valid = false
 		}
 	}
-	if out.valid && s.StartTime >= s.EndTime {
+	if valid && s.StartTime >= s.EndTime {
 		c.invalid(at.Child("endTime"), s.EndTime, "must be later than startTime (%s); split a window that crosses midnight", s.StartTime)
-		out.valid = false
+		valid = false
+	}
+	if valid {
+		out.From, out.To = minuteOfDay(s.StartTime), minuteOfDay(s.EndTime)
 	}
 	return out
+}
+
+// minuteOfDay reads HH:MM, which clockTime matches.
+func minuteOfDay(text string) int {
+	t, err := time.Parse("15:04", text)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return t.Hour()*60 + t.Minute()
+}
+
+// copied is a value of its own, so that a policy shares nothing with the manifest.
+func copied(n *int32) *int32 {
+	if n == nil {
+		return nil
+	}
+	return new(*n)
 }
 
 func (c *conversion) readScheduleBounds(s Schedule, at *field.Path) {

@@ -16,6 +16,7 @@ const (
 	typeInteger  valueType = "integer"
 	typeDuration valueType = "duration"
 	typeBool     valueType = "bool"
+	typeWord     valueType = "word"
 )
 
 // setting is one knob of a policy, whatever names it has. Durations are in seconds here, so that one table holds

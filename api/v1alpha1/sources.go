@@ -48,6 +48,12 @@ func (c *conversion) readSources() {
 		c.warn(field.NewPath("spec", "minReplicas"),
 			"0 acts as 1: without pods no source has a value; add one with an endpoint to scale from zero")
 	}
+	for i, s := range c.pa.Spec.Schedules {
+		if s.MinReplicas != nil && *s.MinReplicas == 0 && !survives {
+			c.warn(field.NewPath("spec", "schedules").Index(i).Child("minReplicas"),
+				"0 acts as 1: without pods no source has a value; add one with an endpoint to scale from zero")
+		}
+	}
 }
 
 // readSource checks one source and returns its target value.
