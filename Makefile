@@ -3,7 +3,7 @@ SHELL := bash
 TOOL  := go tool -modfile=tools/go.mod
 GO    := $(shell git ls-files -co --exclude-standard '*.go' 2>/dev/null)
 
-.PHONY: help demo demo-cluster build test check race controlplane generate fmt fuzz bench
+.PHONY: help demo demo-cluster build test check race controlplane generate fmt fuzz bench oracle
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,8 @@ check: cc ## format, vet, staticcheck, and that generated files are fresh
 	@echo "== format"; out=$$($(TOOL) gofumpt -l $(GO)); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	@echo "== vet"; go vet ./...
 	@echo "== staticcheck"; $(TOOL) staticcheck ./...
-	@echo "== go.mod"; go mod tidy -diff; go -C deploy/controlplane mod tidy -diff; go -C tools mod tidy -diff
+	@echo "== go.mod"; for m in . deploy/controlplane tools decider/oracle/knative; do go -C $$m mod tidy -diff || exit 1; done
+	@echo "== nested"; go -C decider/oracle/knative vet ./...
 	@echo "== generated"; tmp=$$(mktemp -d); trap 'rm -rf '$$tmp EXIT; cp -r api deploy $$tmp/; $(MAKE) -s generate; \
 	  diff -r $$tmp/api api && diff -r $$tmp/deploy deploy || { echo "generated files were stale; they are fresh now: commit them"; exit 1; }
 
@@ -42,6 +43,9 @@ controlplane: ## the Kubernetes programs that tests and demo-cluster run (built 
 cc:
 	@command -v gcc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -qy gcc libc6-dev; } || \
 	  { echo "make test needs gcc (the race detector does); install it, or run 'go test ./...'"; exit 1; }
+
+oracle: ## strict KPA against the real Knative autoscaler: a million steps, then every planted mistake must show (minutes)
+	@cd decider/oracle/knative && go run . -steps 1000000 -seed 1 && go test ./...
 
 generate: ## deepcopy and CRDs from api/
 	@go generate ./api/...
