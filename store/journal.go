@@ -3,10 +3,13 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Record is one opaque entry of the journal. Two records of the same kind and key never share a time: the later
@@ -30,6 +33,8 @@ const (
 	// felt at a tick of 2 s.
 	batchDelay = time.Millisecond
 	timeBytes  = 8
+
+	journalFile = "journal.db" // in the store's directory
 )
 
 func openJournal(path string) (*Journal, error) {
@@ -42,6 +47,23 @@ func openJournal(path string) (*Journal, error) {
 }
 
 func (j *Journal) close() error { return j.db.Close() }
+
+// ErrInUse says that a running process has the store open.
+var ErrInUse = errors.New("a running process has it open")
+
+// ReadJournal lets fn read the journal of a store that no process has open, and changes nothing on disk. The journal
+// is good only during the call.
+func ReadJournal(dir string, fn func(*Journal) error) error {
+	path := filepath.Join(dir, journalFile)
+	db, err := bolt.Open(path, 0, &bolt.Options{Timeout: lockWait, ReadOnly: true})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("read journal %s: %w", path, ErrInUse)
+	case err != nil:
+		return fmt.Errorf("read journal %s: %w", path, err)
+	}
+	return errors.Join(fn(&Journal{db: db}), db.Close())
+}
 
 // Append stores the records in one transaction: all or none.
 func (j *Journal) Append(recs ...Record) error {
@@ -104,6 +126,25 @@ func (j *Journal) Last(kind, key string, t time.Time) (Record, bool, error) {
 		return nil
 	})
 	return rec, found, err
+}
+
+// Keys lists whose records of the kind there are, in order. It costs a seek per key.
+func (j *Journal) Keys(kind string) ([]string, error) {
+	var keys []string
+	err := j.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(kind))
+		if b == nil {
+			return nil
+		}
+		c := b.Cursor()
+		for k, _ := c.First(); k != nil; {
+			key := keyName(k)
+			keys = append(keys, string(key))
+			k, _ = c.Seek(append(key, 1)) // behind the key's last record, which follows a zero byte
+		}
+		return nil
+	})
+	return keys, err
 }
 
 // prune drops the records of each kind stamped before cutoff(kind); of each key it spares the newest, until that is

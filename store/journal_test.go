@@ -2,6 +2,10 @@ package store
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"sort"
 	"testing"
 	"time"
@@ -56,6 +60,9 @@ func TestJournalEqualsASortedSlice(t *testing.T) {
 		require.NoError(rt, err)
 		require.Equal(rt, last != "", ok)
 		require.Equal(rt, last, string(rec.Data))
+		names, err := j.Keys("k")
+		require.NoError(rt, err)
+		require.Equal(rt, slices.Sorted(maps.Keys(twin)), names)
 	})
 }
 
@@ -67,4 +74,35 @@ func TestRecordsOfTheZeroTimeSortFirst(t *testing.T) {
 	seen := 0
 	require.NoError(t, j.Range("k", "a", time.Time{}, time.Unix(5, 0), func(Record) error { seen++; return nil }))
 	require.Equal(t, 1, seen)
+}
+
+// What a stopped process left can be read, by several at once, and is not changed by it; a running one is not disturbed.
+func TestReadJournalReadsAStoppedStoreOnly(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, s.Journal().Append(Record{Kind: "k", Key: "a", At: time.Unix(1, 0), Data: []byte("x")}))
+	require.ErrorIs(t, ReadJournal(dir, nil), ErrInUse)
+	require.NoError(t, s.Close())
+
+	before, err := os.ReadFile(filepath.Join(dir, journalFile))
+	require.NoError(t, err)
+	require.NoError(t, ReadJournal(dir, func(j *Journal) error {
+		return ReadJournal(dir, func(*Journal) error {
+			rec, ok, err := j.Last("k", "a", time.Unix(9, 0))
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.Equal(t, "x", string(rec.Data))
+			keys, err := j.Keys("none such")
+			require.Empty(t, keys)
+			return err
+		})
+	}))
+	after, err := os.ReadFile(filepath.Join(dir, journalFile))
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
+	absent := filepath.Join(dir, "absent")
+	require.ErrorIs(t, ReadJournal(absent, nil), os.ErrNotExist)
+	require.NoDirExists(t, absent)
 }

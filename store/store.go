@@ -92,7 +92,7 @@ func open(o Options, opts *tsdb.Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	// The journal first: its file lock is what refuses a second process, before the log is touched.
-	journal, err := openJournal(filepath.Join(o.Dir, "journal.db"))
+	journal, err := openJournal(filepath.Join(o.Dir, journalFile))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}

@@ -24,7 +24,7 @@ func execute(args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun(), newDemo(), newLint(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newLint(), newExplain(), newDecide(), newVersion())
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "flyball:", err)

@@ -100,6 +100,7 @@ func (s *service) Run(ctx context.Context, f fleet) error {
 	})
 	web := server.New(server.Options{
 		Queries: facts{s.store, s.engine}, Metrics: s.registry, Ready: func() error { return s.ready(f) }, Now: time.Now, Version: version(),
+		Explain: loop.Records{Journal: s.store.Journal()}.Explain,
 	})
 	s.opts.Log.Info("listening", zap.String("address", s.listener.Addr().String()))
 	all, ctx := errgroup.WithContext(ctx)

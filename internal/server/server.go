@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/prometheus/promql"
+
+	"github.com/flyball/flyball/internal/loop"
 )
 
 // Evaluator answers PromQL over everything that is stored.
@@ -26,6 +28,8 @@ type Options struct {
 	Ready   func() error     // nil error: decisions are being made
 	Now     func() time.Time // for queries without a time
 	Version string
+	// Explain finds an autoscaler's last decision at or before a time; loop.Records does.
+	Explain func(namespace, name string, at time.Time) (loop.Explanation, error)
 }
 
 // Server serves the HTTP API.
@@ -51,6 +55,7 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc(method+"/api/v1/query", s.query)
 		mux.HandleFunc(method+"/api/v1/query_range", s.queryRange)
 	}
+	mux.HandleFunc("GET "+ExplainPath, s.explain)
 	mux.HandleFunc("GET /api/v1/status/buildinfo", s.buildinfo)
 	return mux
 }
