@@ -1,73 +1,84 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/internal/lint"
 	"github.com/flyball/flyball/internal/loop"
 )
 
 func newLint() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "lint FILE...",
-		Short: "Check PodAutoscaler manifests: every error with its field and its fix",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, files []string) error {
+		Short: "Check manifests: every finding with its line, its field and its fix",
+		Long: `Check the PodAutoscalers of manifest files without a cluster, together with the Deployments, StatefulSets,
+ReplicaSets, HorizontalPodAutoscalers and ScaledObjects that the same files hold. Other kinds are passed over.
+
+One line per finding: file:line: object: severity: field: text. The exit code is 1 when there are errors; warnings
+and notes leave it at 0.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, names []string) error {
 			packs, err := collector.LoadPacks()
 			if err != nil {
 				return err
 			}
-			binder := loop.Binder{Lookup: lookup(packs), MetricsAPIs: true}
-			bad := 0
-			for _, file := range files {
-				n, err := lintFile(cmd.OutOrStdout(), file, binder)
+			var files []lint.File
+			for _, name := range names {
+				data, err := os.ReadFile(name)
 				if err != nil {
-					return err
+					return fmt.Errorf("lint: %w", err)
 				}
-				bad += n
+				files = append(files, lint.File{Name: name, Data: data})
 			}
-			if bad > 0 {
+			report := lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true})
+			if asJSON {
+				err = printFindings(cmd.OutOrStdout(), report)
+			} else {
+				err = printReport(cmd.OutOrStdout(), report)
+			}
+			if err != nil {
+				return err
+			}
+			if bad := report.Errors(); bad > 0 {
 				return fmt.Errorf("lint: %d errors", bad)
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per finding and line: file, line, object, severity, field, text")
+	return cmd
 }
 
-// lintFile prints one line per finding and gives the number of errors.
-func lintFile(w io.Writer, file string, binder loop.Binder) (int, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return 0, fmt.Errorf("lint: %w", err)
-	}
-	defer f.Close()
-	pas, err := v1alpha1.Read(f)
-	bad := 0
-	if err != nil {
-		fmt.Fprintf(w, "%s: error: %v\n", file, err)
-		bad++
-	}
-	for _, pa := range pas {
-		// The UID of the target is not known here and does not matter: any will do.
-		_, warnings, errs := binder.Bind(pa, loop.Target{Kind: pa.Spec.ScaleTargetRef.Kind, Name: pa.Spec.ScaleTargetRef.Name, UID: "lint"})
-		for _, err := range errs {
-			fmt.Fprintf(w, "%s: %s/%s: error: %v\n", file, pa.Namespace, pa.Name, err)
-			bad++
-		}
-		for _, warn := range warnings {
-			fmt.Fprintf(w, "%s: %s/%s: warning: %s: %s\n", file, pa.Namespace, pa.Name, warn.Field, warn.Text)
-		}
-		for _, note := range pa.DefaultsUnlikeAIBrix() {
-			fmt.Fprintf(w, "%s: %s/%s: note: %s: %s\n", file, pa.Namespace, pa.Name, note.Field, note.Text)
-		}
-		if len(errs) == 0 {
-			fmt.Fprintf(w, "%s: %s/%s: ok\n", file, pa.Namespace, pa.Name)
+// printReport prints the findings for people, then the autoscalers that are right.
+func printReport(w io.Writer, r lint.Report) error {
+	for _, f := range r.Findings {
+		if _, err := fmt.Fprintln(w, f); err != nil {
+			return fmt.Errorf("lint: print: %w", err)
 		}
 	}
-	return bad, nil
+	for _, ok := range r.Right {
+		if _, err := fmt.Fprintf(w, "%s: %s: ok\n", ok.File, ok.Object); err != nil {
+			return fmt.Errorf("lint: print: %w", err)
+		}
+	}
+	return nil
+}
+
+// printFindings prints the findings for programs.
+func printFindings(w io.Writer, r lint.Report) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for _, f := range r.Findings {
+		if err := out.Encode(f); err != nil {
+			return fmt.Errorf("lint: print: %w", err)
+		}
+	}
+	return nil
 }
