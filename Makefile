@@ -32,7 +32,7 @@ race: cc controlplane ## all tests, with the race detector, in random order; wha
 	@echo "== tests"; go test -race -run '^$$' ./... >/dev/null
 	@log=$$(mktemp); trap 'rm -f '$$log EXIT; \
 	  go test -v -race -shuffle=on -timeout 20m -p 1 ./... 2>&1 | tee $$log | grep --line-buffered -E '^(ok|FAIL|panic)|^ *--- (FAIL|SKIP)'; rc=$${PIPESTATUS[0]}; \
-	  [ $$rc = 0 ] || { echo "== the log's end"; tail -n 400 $$log; exit $$rc; }; \
+	  [ $$rc = 0 ] || { echo "== what failed"; grep -B 80 -A 5 -E '^ *--- FAIL|^panic|DATA RACE' $$log | tail -n 600; exit $$rc; }; \
 	  [ "$$CI" != true ] || ! grep -E '^ *--- SKIP' $$log | grep -v AzureConversationTrace || { echo "CI allows no skipped test, but for public traces that are not there"; exit 1; }
 
 controlplane: ## the Kubernetes programs that tests and demo-cluster run (built once per version: minutes)

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	coldStart    = 3 * time.Second
-	deadline     = time.Minute
+	deadline     = 2 * time.Minute
 	tick         = 20 * time.Millisecond
 	workloadName = "llama"
 )
