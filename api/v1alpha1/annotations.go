@@ -148,7 +148,7 @@ func suggestKey(key string) string {
 	}
 	best := ""
 	for i, a := range annotations {
-		if names[i] == near && (best == "" || distance(key, a.key) < distance(key, best)) {
+		if names[i] == near && (best == "" || Distance(key, a.key) < Distance(key, best)) {
 			best = a.key
 		}
 	}

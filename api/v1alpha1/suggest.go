@@ -8,7 +8,7 @@ import "strings"
 func closest(word string, candidates []string) string {
 	best, bestDistance := "", max(2, len(word)/3)+1
 	for _, c := range candidates {
-		d := distance(strings.ToLower(word), strings.ToLower(c))
+		d := Distance(strings.ToLower(word), strings.ToLower(c))
 		if len(word) >= 5 && strings.HasPrefix(c, word) {
 			d = min(d, 1)
 		}
@@ -27,8 +27,9 @@ func didYouMean(suggestion string) string {
 	return "; did you mean " + suggestion + "?"
 }
 
-// distance is the Levenshtein distance in bytes: the least number of insertions, deletions and replacements.
-func distance(a, b string) int {
+// Distance is the Levenshtein distance in bytes: the least number of insertions, deletions and replacements. Of words
+// longer than 256 bytes it is the length of the longer.
+func Distance(a, b string) int {
 	if len(a) > 256 || len(b) > 256 { // no name of ours is so long; quadratic work for nothing
 		return max(len(a), len(b))
 	}

@@ -148,7 +148,7 @@ func (c *checker) instead(kind, namespace, name string) string {
 		near(func(o *object) bool { return o.name == name && o.namespace == namespace }, "is of another kind or group: name that one"),
 		near(func(o *object) bool { return o.name == name && o.kind == kind },
 			"is in another namespace: an autoscaler scales in its own one, so move one of them"),
-		near(func(o *object) bool { return o.namespace == namespace && distance(o.name, name) <= 2 }, "has a name like it: did you mean that one?"),
+		near(func(o *object) bool { return o.namespace == namespace && v1alpha1.Distance(o.name, name) <= 2 }, "has a name like it: did you mean that one?"),
 	} {
 		if hint != "" {
 			return hint
