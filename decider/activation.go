@@ -2,7 +2,7 @@ package decider
 
 // activation is Knative's activation scale: with any load at all, at least this many. It comes after the rates and may
 // exceed them.
-func activation(d *draft) {
+func (d *draft) activation() {
 	least := d.policy.ActivationScale
 	if least <= 1 || d.proposal >= least || !d.wanted() {
 		return
@@ -12,8 +12,8 @@ func activation(d *draft) {
 
 // wanted says whether any source that counts at the moment asks for a pod.
 func (d *draft) wanted() bool {
-	for _, v := range d.votes {
-		if v.stable > 0 || d.panic.on() && v.panic > 0 {
+	for i := range d.votes {
+		if v := &d.votes[i]; v.stable > 0 || d.panic.on() && v.panic > 0 {
 			return true
 		}
 	}

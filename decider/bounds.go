@@ -1,8 +1,8 @@
 package decider
 
 // bounds keeps the count between the least and the greatest at that time, with or without data.
-func bounds(d *draft) {
-	least, most := d.policy.boundsOf(d.policy.active(d.in.At))
+func (d *draft) bounds() {
+	least, most := d.policy.boundsOf(d.active)
 	why := CaseMin
 	if least == 0 && !d.policy.wakes() {
 		least, why = 1, CaseWake

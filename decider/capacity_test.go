@@ -1,6 +1,8 @@
 package decider
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -22,4 +24,34 @@ func TestWaitingPodsAreNotAddedTo(t *testing.T) {
 			t.Fatalf("waiting\n%snone waiting\n%s", d.Explain(), free.Explain())
 		}
 	})
+}
+
+// A quota hinders no fall, and lets a rise go on as far as it admits pods; only minReplicas asks for more.
+func TestAQuotaIsNotExceeded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, in := drawCase(t)
+		p.Strict, p.Pause, in.Unschedulable = false, Pause{}, 0
+		in.Quota = Quota{}
+		free := Decide(p, in)
+		in.Quota = Quota{Name: "gpus", Resource: "requests.nvidia.com/gpu", Most: rapid.Int32Range(0, 40).Draw(t, "most")}
+		d := Decide(p, in)
+		least, most, _, _ := p.BoundsAt(in.At)
+		if !p.wakes() {
+			least = max(1, least)
+		}
+		want := min(max(min(free.To, max(d.From, in.Quota.Most)), least), most)
+		if want != d.To && d.Reasons[0].Rule != RuleZero {
+			t.Fatalf("without the quota\n%swith it\n%swant %d", free.Explain(), d.Explain(), want)
+		}
+	})
+}
+
+// quotaOf reads NAME:MOST:RESOURCE.
+func quotaOf(text string) (Quota, error) {
+	words := strings.SplitN(text, ":", 3)
+	if len(words) != 3 {
+		return Quota{}, fmt.Errorf("a name, the most pods and a resource, with colons between")
+	}
+	most, err := whole(words[1])
+	return Quota{Name: words[0], Most: most, Resource: words[2]}, err
 }

@@ -11,43 +11,61 @@ import (
 // Counts saturate at the int32 range. To is within the policy's bounds at that time unless the target is left alone
 // (rules zero and delegated) or paused.
 func Decide(p Policy, in Input) Decision {
-	d := newDraft(p, in)
-	for _, apply := range d.order() {
-		apply(d)
-	}
+	d := draft{policy: p, in: in, proposal: in.Replicas, proposed: in.Replicas}
+	d.recall()
+	d.hear()
+	d.apply()
 	return d.decision()
 }
 
-// rule takes the last proposal and leaves the next one, with a Reason for each change and each veto.
-type rule func(*draft)
-
-// order lists the rules. This is the only place where their order is written down.
-func (d *draft) order() []rule {
+// apply applies the rules: each takes the last proposal and leaves the next one, with a Reason for each change and each
+// veto. This is the only place where their order is written down.
+func (d *draft) apply() {
 	switch {
 	case d.policy.Strategy != KPA && d.policy.Strategy != APA:
-		return []rule{delegated}
+		d.delegated()
+		return
 	case d.foreignZero():
-		return []rule{zero, pause}
+		d.zero()
+		d.pause()
+		return
 	case len(d.votes) == 0:
-		return []rule{missing, schedule, bounds, pause}
+		d.missing()
 	case d.policy.Strategy == KPA:
-		return []rule{
-			panicTest, need, tolerance, starting, incomplete, rate, activation, panicHold,
-			remember, downDelay, upDelay, capacity, schedule, bounds, pause,
-		}
+		d.panicTest()
+		d.need()
+		d.tolerance()
+		d.starting()
+		d.incomplete()
+		d.rate()
+		d.activation()
+		d.panicHold()
+		d.remember()
+		d.downDelay()
+		d.upDelay()
+		d.capacity()
 	default:
-		return []rule{
-			need, tolerance, starting, incomplete, rate,
-			remember, downDelay, upDelay, capacity, schedule, bounds, pause,
-		}
+		d.need()
+		d.tolerance()
+		d.starting()
+		d.incomplete()
+		d.rate()
+		d.remember()
+		d.downDelay()
+		d.upDelay()
+		d.capacity()
 	}
+	d.schedule()
+	d.bounds()
+	d.pause()
 }
 
 // draft is a decision in the making: what the rules read, and the chain that they extend.
 type draft struct {
 	policy   Policy
 	in       Input
-	past     History // in.History as far back as it matters
+	past     History   // in.History as far back as it matters
+	active   *Schedule // the schedule in effect; nil: none
 	votes    []vote
 	absences []absence
 
@@ -56,22 +74,23 @@ type draft struct {
 
 	panic    panicMemory
 	start    startMemory
-	known    bool  // the proposal was made from data
+	known    bool  // the proposal was made from data; only then will the delays remember it
 	proposed int32 // the proposal that the delays will remember
 }
 
-func newDraft(p Policy, in Input) *draft {
-	d := &draft{policy: p, in: in, proposal: in.Replicas, proposed: in.Replicas}
-	d.past = in.History.after(in.At.Add(-p.Memory()))
-	d.votes, d.absences = hear(p, in)
-	d.known = len(d.votes) > 0
+// recall reads from the history what the rules need to know of it.
+func (d *draft) recall() {
+	d.past = d.in.History.after(d.in.At.Add(-d.policy.Memory()))
 	d.panic = d.recallPanic()
 	d.start = d.recallStart()
-	return d
+	d.active = d.policy.active(d.in.At)
 }
 
 // add extends the chain by one step, from the last proposal to r.To.
 func (d *draft) add(r Reason) {
+	if d.reasons == nil {
+		d.reasons = make([]Reason, 0, 2) // most decisions have one or two
+	}
 	r.From, d.proposal = d.proposal, r.To
 	d.reasons = append(d.reasons, r)
 }
@@ -81,7 +100,6 @@ func (d *draft) ready() int32 { return max(1, d.in.Ready) }
 
 func (d *draft) decision() Decision {
 	from, to := d.in.Replicas, d.proposal
-	out := Decision{At: d.in.At, From: from, To: to, Verdict: verdict(from, to), Reasons: d.reasons}
 	last := &d.reasons[len(d.reasons)-1]
 	since := d.in.At
 	if prev := d.past.newest(); to == from && prev.Rule == last.Rule && prev.To == to {
@@ -90,16 +108,18 @@ func (d *draft) decision() Decision {
 	if last.Since.IsZero() && to == from {
 		last.Since = since
 	}
-	out.Entry = Entry{
-		At: d.in.At, From: from, Ready: d.in.Ready,
-		Proposal: d.proposed, Known: d.known,
-		PanicSince: d.panic.since, PanicMax: d.panic.max,
-		StartSince: d.start.since, StartSeen: d.start.seen, StartFrom: d.start.from,
-		To:     to,
-		ToZero: to == 0 && (from > 0 || d.in.History.newest().ToZero),
-		Rule:   last.Rule, Since: since,
+	return Decision{
+		At: d.in.At, From: from, To: to, Verdict: verdict(from, to), Reasons: d.reasons,
+		Entry: Entry{
+			At: d.in.At, From: from, Ready: d.in.Ready,
+			Proposal: d.proposed, Known: d.known,
+			PanicSince: d.panic.since, PanicMax: d.panic.max,
+			StartSince: d.start.since, StartSeen: d.start.seen, StartFrom: d.start.from,
+			To:     to,
+			ToZero: from == 0 && d.in.History.newest().leftAtZero() || from > 0 && to == 0,
+			Rule:   last.Rule, Since: since,
+		},
 	}
-	return out
 }
 
 func verdict(from, to int32) Verdict {
@@ -113,7 +133,7 @@ func verdict(from, to int32) Verdict {
 }
 
 // delegated leaves the count to somebody else.
-func delegated(d *draft) {
+func (d *draft) delegated() {
 	d.known = false
 	d.add(Reason{Rule: RuleDelegated, To: d.proposal})
 }

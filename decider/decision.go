@@ -37,17 +37,30 @@ type Reason struct {
 	TargetType TargetType `json:",omitempty"` // how Window.Value and Target compare
 	Ratio      float64    `json:",omitempty"` // load over target on the ready pods; 1 is on target
 
+	Sources int32     `json:",omitempty"` // how many sources there are, where some of them are absent
+	Absent  []Absence `json:",omitempty"` // the sources that the need was worked out without
+
 	Limit         float64       `json:",omitempty"` // the rate, bound, threshold or tolerance that applied
 	Ready         int32         `json:",omitempty"` // the ready pods that a rate or threshold was applied to
 	Starting      int32         `json:",omitempty"` // pods that exist and are not ready yet
 	Unschedulable int32         `json:",omitempty"` // pods that no node can take
+	Quota         string        `json:",omitempty"` // the ResourceQuota's name
+	Resource      string        `json:",omitempty"` // what that quota runs out of first
 	Schedule      string        `json:",omitempty"` // the active schedule's name
 	MinReplicas   int32         `json:",omitempty"` // the least count by that schedule
 	MaxReplicas   int32         `json:",omitempty"` // the greatest count by that schedule
 	Delay         time.Duration `json:",omitempty"` // the delay or the length of the panic that applied
-	Until         time.Time     `json:",omitzero"`  // when the delay, the panic or the schedule is over if nothing changes
+	Until         time.Time     `json:",omitzero"`  // when the delay, the panic, the starts or the schedule are over if nothing changes
 	Since         time.Time     `json:",omitzero"`  // since when the cause has held
 	Detail        string        `json:",omitempty"` // an error's text, for a source that could not be evaluated
+}
+
+// Absence is a source without usable data.
+type Absence struct {
+	Source string        // its name
+	Case   Case          // what is wrong: error, not-number, stale, missing or no-pods
+	Age    time.Duration `json:",omitempty"` // of its newest sample; negative when none was found as far back as was looked
+	Detail string        `json:",omitempty"` // an error's text
 }
 
 // Rule names a rule; one file, one script and one section of docs/policy.md bear the same name.
@@ -64,7 +77,7 @@ const (
 	RuleUpDelay    Rule = "up-delay"   // a rise not asked for long enough
 	RuleDownDelay  Rule = "down-delay" // a fall not asked for long enough
 	RuleStarting   Rule = "starting"   // pods that start are not asked for again
-	RuleCapacity   Rule = "capacity"   // no node can take more
+	RuleCapacity   Rule = "capacity"   // no node can take more, or a quota admits no more
 	RuleSchedule   Rule = "schedule"   // the bounds of the active schedule
 	RuleBounds     Rule = "bounds"     // minReplicas and maxReplicas
 	RulePause      Rule = "pause"      // paused by annotation
@@ -94,6 +107,9 @@ const (
 	CaseMax  Case = "max"  // bounds, schedule: maxReplicas
 	CaseOpen Case = "open" // schedule: its bounds allow what the spec's would not
 	CaseWake Case = "wake" // bounds: minReplicas is 0, but no source could wake the target again
+
+	CaseUnschedulable Case = "unschedulable" // capacity: pods wait for a node
+	CaseQuota         Case = "quota"         // capacity: a ResourceQuota admits no more
 
 	CaseAll      Case = "all"       // pause: nothing changes
 	CaseReplicas Case = "replicas"  // pause: held at a given count

@@ -19,13 +19,16 @@ func (d Decision) Explain() string {
 	return b.String()
 }
 
-// String says the reason in one plain sentence, with its numbers and units, headed by the rule.
-func (r Reason) String() string {
+// String is the rule and its sentence.
+func (r Reason) String() string { return string(r.Rule) + ": " + r.Because() }
+
+// Because says the reason in one plain sentence, with its numbers and units.
+func (r Reason) Because() string {
 	say, ok := sentences[r.Rule]
 	if !ok {
-		return fmt.Sprintf("%s: %d → %d", r.Rule, r.From, r.To)
+		return fmt.Sprintf("%d → %d", r.From, r.To)
 	}
-	return string(r.Rule) + ": " + say(r)
+	return say(r)
 }
 
 var sentences = map[Rule]func(Reason) string{
@@ -71,10 +74,42 @@ func (r Reason) held() string {
 }
 
 func (r Reason) need() string {
+	as := ""
 	if r.Rule == RuleSteady {
-		return fmt.Sprintf("%s asks for %d, as many as there are%s: ", r.Source, r.To, r.held()) + r.load() + "; " + r.reporting()
+		as = ", as many as there are" + r.held()
 	}
-	return fmt.Sprintf("%s asks for %d: ", r.Source, r.To) + r.load() + "; " + r.reporting()
+	return fmt.Sprintf("%s asks for %d%s: ", r.Source, r.To, as) + r.load() + "; " + r.reporting() + r.without()
+}
+
+// without names the sources that have no say, with what is wrong.
+func (r Reason) without() string {
+	if len(r.Absent) == 0 {
+		return ""
+	}
+	have, names := "have", make([]string, len(r.Absent))
+	if int(r.Sources)-len(names) == 1 {
+		have = "has"
+	}
+	for i, a := range r.Absent {
+		names[i] = a.String()
+	}
+	return fmt.Sprintf("; %d of %d sources %s data; no data from ", int(r.Sources)-len(names), r.Sources, have) + strings.Join(names, ", from ")
+}
+
+// String says which source it is and what is wrong with it, in a few words.
+func (a Absence) String() string {
+	what := "no sample as far back as was looked"
+	switch {
+	case a.Case == CaseError:
+		what = a.Detail
+	case a.Case == CaseNotNumber:
+		what = "not a finite number"
+	case a.Case == CaseNoPods:
+		what = "no pods to come from"
+	case a.Age >= 0:
+		what = "no sample for " + span(a.Age)
+	}
+	return a.Source + ": " + what
 }
 
 // load is what the window measured, against what.

@@ -1,6 +1,9 @@
 package decider
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 // State says whether a window's value may be used. Missing data is a state, never zero.
 type State string
@@ -46,8 +49,17 @@ type Input struct {
 	Ready          int32 // ready pods
 	Starting       int32 // pods that exist and are not ready yet
 	Unschedulable  int32 // pods that no node can take
+	Quota          Quota `json:",omitzero"`
+	Delegated      bool  `json:",omitempty"` // somebody else writes the count, on this advice, and so a zero too
 	Windows        []SourceWindows
 	History        History
+}
+
+// Quota is what a ResourceQuota leaves to the target's pods.
+type Quota struct {
+	Name     string // of the ResourceQuota; empty when none limits the target
+	Resource string // the one that runs out first, such as requests.nvidia.com/gpu
+	Most     int32  // the most pods of this target that it admits, those that exist included
 }
 
 // Entry is what one past decision left behind for later ones.
@@ -63,7 +75,7 @@ type Entry struct {
 	StartSeen  time.Time `json:",omitzero"`  // when pods were last starting or had just become ready
 	StartFrom  int32     `json:",omitempty"` // the ready pods that there were before those starts
 	To         int32     // replicas decided
-	ToZero     bool      // To is 0 because flyball decided so, now or earlier and nobody changed it since
+	ToZero     bool      // flyball put the target at 0, now or earlier, and it was still there at this decision or will be
 	Rule       Rule      // the rule that had the last word
 	Since      time.Time // since when that rule has had it and To has not changed
 	Outcome    Outcome
@@ -73,22 +85,17 @@ type Entry struct {
 // younger than Policy.Memory, and the newest one whatever its age. Older ones change nothing.
 type History []Entry
 
-// newest is the last entry; the zero Entry when there is none.
-func (h History) newest() Entry {
+// newest is the last entry, to be read only; the zero Entry when there is none.
+func (h History) newest() *Entry {
 	if len(h) == 0 {
-		return Entry{}
+		return &Entry{}
 	}
-	return h[len(h)-1]
+	return &h[len(h)-1]
 }
 
 // after is the part of the history from t on.
 func (h History) after(t time.Time) History {
-	for i, e := range h {
-		if !e.At.Before(t) {
-			return h[i:]
-		}
-	}
-	return nil
+	return h[sort.Search(len(h), func(i int) bool { return !h[i].At.Before(t) }):]
 }
 
 // Outcome is what became of a decision.

@@ -104,20 +104,3 @@ func TestStrictIsKnativeStepByStep(t *testing.T) {
 		}
 	})
 }
-
-// A decision is a fold over some 170 entries, every 2 s for each autoscaler.
-func BenchmarkDecide(b *testing.B) {
-	p := newStage().policy
-	p.ScaleDownDelay = 5 * time.Minute
-	p.Sources = []Source{{Key: "queue", Name: "queue", Target: 10}, {Key: "running", Name: "running", Target: 16}}
-	w := Window{State: Fresh, Value: 38, Coverage: 1}
-	in := Input{At: epoch, Replicas: 4, Ready: 4, Windows: []SourceWindows{{Key: "queue", Stable: w, Panic: w}, {Key: "running", Stable: w, Panic: w}}}
-	for i := time.Duration(0); i < p.Memory(); i += slot {
-		in.At = epoch.Add(i)
-		in.History = append(in.History, Decide(p, in).Entry)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		Decide(p, in)
-	}
-}

@@ -1,52 +1,55 @@
 package decider
 
-// minCoverage is the least coverage of a window that may lower the count. It leaves room for one scrape in twenty
+// MinCoverage is the least coverage of a window that may lower the count. It leaves room for one scrape in twenty
 // that came late, not for a pod that stopped answering.
-const minCoverage = 0.95
+const MinCoverage = 0.95
 
 // absence is a source without usable data, or with data that are not whole, and why.
 type absence struct {
-	source Source
+	source *Source
 	reason Case
-	window Window
+	window *Window
 	detail string
 }
 
 // hear sorts the sources: those with usable data vote, of the others the absence is noted.
-func hear(p Policy, in Input) (votes []vote, absences []absence) {
-	for _, s := range p.Sources {
-		ws := windowsOf(s, in.Windows)
-		stable := ws.Stable
-		if why := unusable(s, stable); ws.Error != "" || why != "" {
-			if ws.Error != "" {
-				why = CaseError
-			}
-			absences = append(absences, absence{s, why, stable, ws.Error})
+func (d *draft) hear() {
+	p := &d.policy
+	d.votes = make([]vote, 0, len(p.Sources))
+	for i := range p.Sources {
+		s := &p.Sources[i]
+		ws := windowsOf(s, d.in.Windows)
+		why := unusable(s, &ws.Stable)
+		if ws.Error != "" {
+			why = CaseError
+		}
+		if why != "" {
+			d.absences = append(d.absences, absence{s, why, &ws.Stable, ws.Error})
 			continue
 		}
-		v := vote{source: s, windows: ws, stable: pods(load(s, stable), s.Target), ratio: ratio(s, stable, max(1, in.Ready))}
-		if p.Strategy == KPA && unusable(s, ws.Panic) == "" {
-			v.panic = pods(load(s, ws.Panic), s.Target)
+		v := vote{source: s, windows: ws, stable: pods(load(s, &ws.Stable), s.Target), ratio: ratio(s, &ws.Stable, d.ready())}
+		if p.Strategy == KPA && unusable(s, &ws.Panic) == "" {
+			v.panic = pods(load(s, &ws.Panic), s.Target)
 		}
 		if !p.Strict {
-			v.doubt = doubt(p, v)
+			v.doubt = v.doubts(p.Strategy)
 		}
-		votes = append(votes, v)
+		d.votes = append(d.votes, v)
 	}
-	return votes, absences
+	d.known = len(d.votes) > 0
 }
 
-func windowsOf(s Source, all []SourceWindows) SourceWindows {
-	for _, w := range all {
-		if w.Key == s.Key {
-			return w
+func windowsOf(s *Source, all []SourceWindows) *SourceWindows {
+	for i := range all {
+		if all[i].Key == s.Key {
+			return &all[i]
 		}
 	}
-	return SourceWindows{Key: s.Key, Error: "its windows were not evaluated"}
+	return &SourceWindows{Key: s.Key, Error: "its windows were not evaluated"}
 }
 
 // unusable says why a window proposes nothing; empty when it may.
-func unusable(s Source, w Window) Case {
+func unusable(s *Source, w *Window) Case {
 	switch {
 	case w.State == NoPods:
 		return CaseNoPods
@@ -60,30 +63,30 @@ func unusable(s Source, w Window) Case {
 	return ""
 }
 
-// doubt says why a vote may raise the count but not lower it.
-func doubt(p Policy, v vote) absence {
-	windows := []Window{v.windows.Stable}
-	if p.Strategy == KPA {
-		windows = append(windows, v.windows.Panic)
+// doubts says why a vote may raise the count but not lower it.
+func (v *vote) doubts(strategy Strategy) absence {
+	why, w := v.windows.Stable.doubt(v.source), &v.windows.Stable
+	if why == "" && strategy == KPA {
+		why, w = v.windows.Panic.doubt(v.source), &v.windows.Panic
 	}
-	for _, w := range windows {
-		why := unusable(v.source, w)
-		switch {
-		case why != "":
-		case w.Silent > 0:
-			why = CaseSilent
-		case !(w.Coverage >= minCoverage): // a NaN is no coverage
-			why = CaseCoverage
-		}
-		if why != "" {
-			return absence{source: v.source, reason: why, window: w}
-		}
+	return absence{source: v.source, reason: why, window: w}
+}
+
+// doubt says what is missing from the window; empty when nothing is.
+func (w *Window) doubt(s *Source) Case {
+	switch why := unusable(s, w); {
+	case why != "":
+		return why
+	case w.Silent > 0:
+		return CaseSilent
+	case !(w.Coverage >= MinCoverage): // a NaN is no coverage
+		return CaseCoverage
 	}
-	return absence{}
+	return ""
 }
 
 // missing holds when no source has usable data, and says of each what is wrong with it.
-func missing(d *draft) {
+func (d *draft) missing() {
 	for _, a := range d.absences {
 		d.add(d.absent(RuleNoData, a))
 	}
@@ -93,7 +96,7 @@ func missing(d *draft) {
 }
 
 // incomplete vetoes a fall that was proposed without all of the data.
-func incomplete(d *draft) {
+func (d *draft) incomplete() {
 	gaps := d.gaps()
 	if len(gaps) == 0 || d.proposal >= d.in.Replicas {
 		return
@@ -107,8 +110,8 @@ func incomplete(d *draft) {
 // gaps is everything that is missing: whole sources, and parts of windows.
 func (d *draft) gaps() []absence {
 	gaps := d.absences[:len(d.absences):len(d.absences)]
-	for _, v := range d.votes {
-		if v.doubt.reason != "" {
+	for i := range d.votes {
+		if v := &d.votes[i]; v.doubt.reason != "" {
 			gaps = append(gaps, v.doubt)
 		}
 	}
@@ -126,7 +129,7 @@ func (d *draft) absent(r Rule, a absence) Reason {
 	case CaseSilent:
 		out.Since = seen(d.in.At, a.window.SilentFor)
 	case CaseCoverage:
-		out.Limit = minCoverage
+		out.Limit = MinCoverage
 	case CaseError:
 		out.Window = nil
 	}
@@ -134,11 +137,12 @@ func (d *draft) absent(r Rule, a absence) Reason {
 }
 
 // shown is a copy of w for a Reason, without values that are no numbers.
-func shown(w Window) *Window {
-	for _, x := range []*float64{&w.Value, &w.Coverage, &w.MeanReady} {
+func shown(w *Window) *Window {
+	out := *w
+	for _, x := range []*float64{&out.Value, &out.Coverage, &out.MeanReady} {
 		if !finite(*x) {
 			*x = 0
 		}
 	}
-	return &w
+	return &out
 }

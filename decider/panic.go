@@ -8,7 +8,7 @@ type panicMemory struct {
 	max   int32     // the highest count proposed since
 	how   Case
 	pods  float64 // what the panic windows ask for now, before any limit
-	by    vote    // whose panic window that is
+	by    *vote   // whose panic window that is
 }
 
 func (m panicMemory) on() bool { return !m.since.IsZero() }
@@ -31,10 +31,10 @@ func (d *draft) recallPanic() panicMemory {
 
 // panicTest enters, extends or leaves panic. It is entered when the panic windows ask for threshold times the ready
 // pods, and left when that was last so more than one stable window ago. Without any data it is not asked at all.
-func panicTest(d *draft) {
+func (d *draft) panicTest() {
 	m := &d.panic
-	for _, v := range d.votes {
-		if v.panic > m.pods {
+	for i := range d.votes {
+		if v := &d.votes[i]; v.panic > m.pods {
 			m.pods, m.by = v.panic, v
 		}
 	}
@@ -50,7 +50,7 @@ func panicTest(d *draft) {
 }
 
 // panicHold never goes below the highest count proposed during the panic.
-func panicHold(d *draft) {
+func (d *draft) panicHold() {
 	m := &d.panic
 	if !m.on() {
 		return
@@ -65,7 +65,7 @@ func panicHold(d *draft) {
 	}
 	if m.how == CaseEnter {
 		r.Source, r.Target, r.TargetType = m.by.source.Name, m.by.source.Target, m.by.source.TargetType
-		r.Window = shown(m.by.windows.Panic)
+		r.Window = shown(&m.by.windows.Panic)
 		r.Ratio = m.pods / float64(d.ready())
 	}
 	d.add(r)

@@ -11,7 +11,7 @@ type Pause struct {
 }
 
 // pause has the last word: over bounds and schedules too, and over a target at zero where a count is given.
-func pause(d *draft) {
+func (d *draft) pause() {
 	p, to, what := d.policy.Pause, d.in.Replicas, CaseAll
 	switch {
 	case p.Replicas != nil:
@@ -30,11 +30,24 @@ func pause(d *draft) {
 func (r Reason) pause() string {
 	switch r.Case {
 	case CaseReplicas:
-		return r.instead() + fmt.Sprintf("paused at %d by flyball.dev/paused-replicas, whatever the bounds", r.To) + r.held()
+		return r.instead() + fmt.Sprintf("paused at %d by %s, whatever the bounds", r.To, r.pausedBy()) + r.held()
 	case CaseScaleIn:
-		return r.instead() + "scaling in is paused by flyball.dev/paused-scale-in" + r.held()
+		return r.instead() + "scaling in is paused by " + r.pausedBy() + r.held()
 	case CaseScaleOut:
-		return r.instead() + "scaling out is paused by flyball.dev/paused-scale-out" + r.held()
+		return r.instead() + "scaling out is paused by " + r.pausedBy() + r.held()
 	}
 	return r.instead() + "scaling is paused" + r.held()
+}
+
+// pausedBy is the annotation that pauses; All may be had by more than one.
+func (r Reason) pausedBy() string {
+	switch r.Case {
+	case CaseReplicas:
+		return "flyball.dev/paused-replicas"
+	case CaseScaleIn:
+		return "flyball.dev/paused-scale-in"
+	case CaseScaleOut:
+		return "flyball.dev/paused-scale-out"
+	}
+	return "the pause"
 }

@@ -90,6 +90,9 @@ func drawInput(t *rapid.T, p Policy, at time.Time, history History) Input {
 		Starting: max(0, rapid.Int32Range(-4, 6).Draw(t, "starting")), Unschedulable: max(0, rapid.Int32Range(-20, 3).Draw(t, "unschedulable")),
 		History: history,
 	}
+	if rapid.IntRange(0, 5).Draw(t, "quota") == 0 {
+		in.Quota = Quota{Name: "gpus", Resource: "requests.nvidia.com/gpu", Most: rapid.Int32Range(0, 40).Draw(t, "most")}
+	}
 	if len(history) > 0 && rapid.IntRange(0, 5).Draw(t, "by hand") > 0 {
 		in.Replicas = history.newest().To
 	}
@@ -323,7 +326,7 @@ func FuzzDecide(f *testing.F) {
 		w := Window{State: Fresh, Value: stable, Coverage: coverage, MeanReady: panicky}
 		v := Window{State: Fresh, Value: panicky, Coverage: coverage, MeanReady: stable}
 		in := Input{
-			At: epoch, Replicas: replicas, Ready: ready, Starting: int32(flags >> 6), Unschedulable: before,
+			At: epoch, Replicas: replicas, Ready: ready, Starting: int32(flags >> 6), Unschedulable: before, Quota: Quota{Name: "gpus", Most: ready},
 			Windows: []SourceWindows{{Key: "a", Stable: w, Panic: v}, {Key: "b", Stable: v, Panic: w}},
 			History: History{{At: at, From: before, Proposal: before, Known: true, PanicSince: at, PanicMax: before, StartSince: at, StartSeen: at, StartFrom: before, To: before}},
 		}

@@ -6,7 +6,7 @@ import "math"
 // floor(ready/rate), and the way up wins, as in Knative. Ready pods can lag far behind or, while a fleet shrinks,
 // be more than the target asks for; so that a limit on rises never lowers and one on falls never raises, neither
 // pushes past what there is, except in strict mode.
-func rate(d *draft) {
+func (d *draft) rate() {
 	ready := float64(d.ready())
 	up := count(math.Ceil(d.policy.MaxScaleUpRate * ready))
 	down := count(math.Floor(ready / d.policy.MaxScaleDownRate))

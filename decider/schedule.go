@@ -97,13 +97,13 @@ func (p Policy) transition(t time.Time) time.Time {
 }
 
 // schedule applies the bounds that the active schedule has of its own, and says so where the spec's would have been others.
-func schedule(d *draft) {
-	s := d.policy.active(d.in.At)
+func (d *draft) schedule() {
+	s := d.active
 	if s == nil {
 		return
 	}
 	least, most := d.policy.boundsOf(s)
-	r := Reason{Rule: RuleSchedule, To: d.proposal, Schedule: s.Name, MinReplicas: least, MaxReplicas: most, Until: d.policy.transition(d.in.At)}
+	r := Reason{Rule: RuleSchedule, To: d.proposal, Schedule: s.Name, MinReplicas: least, MaxReplicas: most}
 	switch {
 	case s.MaxReplicas != nil && d.proposal > most:
 		r.Case, r.To, r.Limit = CaseMax, most, float64(most)
@@ -116,6 +116,7 @@ func schedule(d *draft) {
 	default:
 		return
 	}
+	r.Until = d.policy.transition(d.in.At)
 	d.add(r)
 }
 

@@ -77,34 +77,39 @@ func play(script string) (string, error) {
 			out = append(out, l)
 			continue
 		}
-		var err error
-		switch words[0] {
-		case "case":
-			s = newStage()
-		case "policy":
-			err = s.set(words[1:])
-		case "source":
-			err = s.source(words[1:])
-		case "settled":
-			s.history = History{{At: epoch.Add(-time.Second)}}
-		default:
-			var d Decision
-			if d, err = s.tick(words); err == nil {
-				out = append(out, left+" -> "+result(d))
-				if words[len(words)-1] == "explain" {
-					for e := range strings.Lines(d.Explain()) {
-						out = append(out, "  | "+strings.TrimRight(e, "\n"))
-					}
-				}
-				continue
+		d, err := s.line(words)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("%d: %w", i+1, err)
+		case len(d.Reasons) == 0:
+			out = append(out, l)
+			continue
+		}
+		out = append(out, left+" -> "+result(d))
+		if words[len(words)-1] == "explain" {
+			for e := range strings.Lines(d.Explain()) {
+				out = append(out, "  | "+strings.TrimRight(e, "\n"))
 			}
 		}
-		if err != nil {
-			return "", fmt.Errorf("%d: %w", i+1, err)
-		}
-		out = append(out, l)
 	}
 	return strings.Join(out, "\n"), nil
+}
+
+// line plays one line; the zero Decision unless it is one that decides.
+func (s *stage) line(words []string) (d Decision, err error) {
+	switch words[0] {
+	case "case":
+		*s = *newStage()
+	case "policy":
+		err = s.set(words[1:])
+	case "source":
+		err = s.source(words[1:])
+	case "settled":
+		s.history = History{{At: epoch.Add(-time.Second)}}
+	default:
+		d, err = s.tick(words)
+	}
+	return d, err
 }
 
 func result(d Decision) string {
@@ -275,8 +280,12 @@ func (s *stage) tick(words []string) (Decision, error) {
 			in.Starting, err = whole(v)
 		case "unschedulable":
 			in.Unschedulable, err = whole(v)
+		case "quota":
+			in.Quota, err = quotaOf(v)
 		case "forget":
 			s.history = nil
+		case "delegated":
+			in.Delegated = true
 		case "explain":
 		default:
 			loads[k] = v

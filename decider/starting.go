@@ -45,15 +45,16 @@ func (d *draft) recallStart() startMemory {
 // while some of the pods that it asked for are ready and its value has not come down yet, it would ask for that factor
 // again, and again of those. So for as long as pods start it may ask for that factor of the ready pods that there were
 // before. The need of an AverageValue source does not depend on how many pods there are. Knative has no such rule.
-func starting(d *draft) {
+func (d *draft) starting() {
 	if d.policy.Strict || !d.start.on() || d.proposal <= d.in.Replicas {
 		return
 	}
 	most := math.Inf(-1)
-	for _, v := range d.votes {
-		most = math.Max(most, math.Min(v.stable, d.start.limit(v.source, v.windows.Stable, v.stable)))
+	for i := range d.votes {
+		v := &d.votes[i]
+		most = math.Max(most, math.Min(v.stable, d.start.limit(v.source, &v.windows.Stable, v.stable)))
 		if d.panic.on() {
-			most = math.Max(most, math.Min(v.panic, d.start.limit(v.source, v.windows.Panic, v.panic)))
+			most = math.Max(most, math.Min(v.panic, d.start.limit(v.source, &v.windows.Panic, v.panic)))
 		}
 	}
 	if to := max(count(most), d.in.Replicas); to < d.proposal {
@@ -65,7 +66,7 @@ func starting(d *draft) {
 }
 
 // limit is the most that a source may ask for, where its need is the given one.
-func (m startMemory) limit(s Source, w Window, need float64) float64 {
+func (m startMemory) limit(s *Source, w *Window, need float64) float64 {
 	if s.TargetType != Value || need == 0 {
 		return need
 	}

@@ -2,8 +2,8 @@ package decider
 
 // tolerance is the dead band of the HPA, source by source: a ratio within it asks for what there is, and one above or
 // below it never moves the count the other way, whatever pods are starting or going. In panic there is no dead band.
-func tolerance(d *draft) {
-	p := d.policy
+func (d *draft) tolerance() {
+	p := &d.policy
 	if p.ToleranceUp == 0 && p.ToleranceDown == 0 || d.panic.on() {
 		return
 	}
@@ -30,7 +30,7 @@ func tolerance(d *draft) {
 		return
 	}
 	r := Reason{
-		Rule: RuleTolerance, Case: CaseWithin, To: to, Source: calmed.source.Name, Window: shown(calmed.windows.Stable),
+		Rule: RuleTolerance, Case: CaseWithin, To: to, Source: calmed.source.Name, Window: shown(&calmed.windows.Stable),
 		Target: calmed.source.Target, TargetType: calmed.source.TargetType,
 		Ratio: calmed.ratio, Limit: p.ToleranceUp, Ready: d.in.Ready,
 	}

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -161,7 +162,7 @@ type given struct {
 	at    *field.Path
 }
 
-// readAnnotations checks every annotation and label, and adds what they set to values.
+// readAnnotations checks every annotation and label, and adds what the annotations set to values.
 func (c *conversion) readAnnotations() {
 	for _, key := range slices.Sorted(maps.Keys(c.pa.Annotations)) {
 		if ours(key) {
@@ -210,17 +211,22 @@ func (c *conversion) readAnnotation(key, text string) {
 	}
 }
 
-// readLabel refuses settings that were written as labels, where nothing reads them: a scale-down delay that silently
-// did not hold.
+// readLabel finds settings that were written as labels, where nothing reads them: a scale-down delay that silently did
+// not hold.
 func (c *conversion) readLabel(key, text string) {
 	if !ours(key) {
 		return
 	}
-	at := field.NewPath("metadata", "labels").Key(key)
-	if findAnnotation(key) != nil {
-		c.invalid(at, text, "is a label; move it to metadata.annotations")
-	} else if near := suggestKey(key); near != "" {
-		c.invalid(at, text, "is a label; move it to metadata.annotations, spelt %s", near)
+	right := key
+	if findAnnotation(key) == nil {
+		right = suggestKey(key)
+	}
+	if right != "" {
+		c.warnings = append(c.warnings, Warning{
+			Field:     field.NewPath("metadata", "labels").Key(key).String(),
+			Text:      fmt.Sprintf("is a label; move it to metadata.annotations, as the line %s: %q", right, text),
+			Misplaced: true,
+		})
 	}
 }
 

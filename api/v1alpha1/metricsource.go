@@ -44,9 +44,16 @@ const (
 
 // MetricSource is one metric and the value it is steered to.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.targetMetric) || has(self.query)",message="one of targetMetric and query is needed"
-// +kubebuilder:validation:XValidation:rule="!has(self.dialect) || has(self.query)",message="dialect needs a query"
-// +kubebuilder:validation:XValidation:rule="!has(self.aggregation) || (has(self.targetType) && self.targetType == 'Value' ? self.aggregation != 'sum' : self.aggregation == 'sum')",message="targetType AverageValue goes with aggregation sum, targetType Value with avg or max"
+// +kubebuilder:validation:XValidation:rule=`(self.?targetMetric.orValue("") != "") != (self.?query.orValue("") != "")`,message="give either a targetMetric or a query, not both"
+// +kubebuilder:validation:XValidation:rule=`self.?dialect.orValue("") == "" || self.?query.orValue("") != ""`,message="dialect is the language of a query, and there is none: remove it",fieldPath=".dialect"
+// +kubebuilder:validation:XValidation:rule=`!has(self.aggregation) || (self.?targetType.orValue("") == 'Value' ? self.aggregation != 'sum' : self.aggregation == 'sum')`,message="targetType AverageValue goes with aggregation sum, targetType Value with avg or max: change one of them",fieldPath=".aggregation"
+// +kubebuilder:validation:XValidation:rule=`self.?query.orValue("") == "" || self.metricSourceType == 'pod' || (self.metricSourceType in ['external', 'domain'] && self.?endpoint.orValue("") != "")`,message="the Kubernetes metrics APIs know no query: use metricSourceType pod, or external with an endpoint",fieldPath=".query"
+// +kubebuilder:validation:XValidation:rule=`!has(self.interval) || (self.metricSourceType in ['external', 'domain'] && self.?endpoint.orValue("") != "")`,message="only an external source with an endpoint has an interval of its own: remove it",fieldPath=".interval"
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('5m'))",message="interval is out of range: write 1s to 5m",fieldPath=".interval"
+// +kubebuilder:validation:XValidation:rule=`!has(self.metricSelector) || self.metricSourceType == 'custom' || (self.metricSourceType in ['external', 'domain'] && self.?endpoint.orValue("") == "")`,message="only the Kubernetes custom and external metrics APIs select series: remove metricSelector, or write a query",fieldPath=".metricSelector"
+// +kubebuilder:validation:XValidation:rule=`self.metricSourceType != 'resource' || self.?targetMetric.orValue("") in ['cpu', 'memory']`,message="targetMetric of a resource source is cpu or memory: write one of them, or use another metricSourceType"
+// +kubebuilder:validation:XValidation:rule=`self.metricSourceType != 'resource' || (self.?protocolType.orValue("") == "" && self.?endpoint.orValue("") == "" && self.?path.orValue("") == "" && self.?port.orValue("") == "")`,message="a resource source is answered by the Kubernetes metrics API, nothing is scraped: remove protocolType, endpoint, path and port"
+// +kubebuilder:validation:XValidation:rule="self.targetValue.matches('^[+0.]*[1-9][0-9.eE+-]*$')",message="targetValue must be a decimal number above 0: write it without unit, such as 0.5",fieldPath=".targetValue"
 type MetricSource struct {
 	// Where the metric comes from: pod (every pod's own exporter), external (an HTTP endpoint; without one the
 	// Kubernetes external metrics API), resource or custom (the Kubernetes metrics APIs); domain is the old name of
@@ -82,6 +89,7 @@ type MetricSource struct {
 	MetricSelector *metav1.LabelSelector `json:"metricSelector,omitempty"`
 
 	// The value to steer to, a decimal number above 0 in quotes, such as "0.5"; per pod, unless targetType is Value.
+	// +kubebuilder:validation:MaxLength=32
 	TargetValue string `json:"targetValue"`
 
 	// An expression instead of a metric name, for pod and for external with an endpoint. It sees only the
@@ -108,6 +116,7 @@ type MetricSource struct {
 
 	// How often an external source's endpoint is asked, such as 5s; from 1s to 5m; 2s when omitted.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m))+$`
 	Interval string `json:"interval,omitempty"`
 }

@@ -28,8 +28,10 @@ type PodAutoscaler struct {
 	// +required
 	Spec PodAutoscalerSpec `json:"spec,omitempty"`
 
-	// What was observed, and what was decided.
+	// What was observed, and what was decided. Fields that are not known here are kept: AIBrix's controller may still
+	// write them while flyball only advises.
 	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
 	Status PodAutoscalerStatus `json:"status,omitzero"`
 }
 
@@ -44,9 +46,18 @@ type PodAutoscalerList struct {
 
 // PodAutoscalerSpec is what is wanted. Rates, tolerances, delays and thresholds are annotations, as in AIBrix.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",message="minReplicas must not be greater than maxReplicas"
-// +kubebuilder:validation:XValidation:rule="!has(self.panicWindowSeconds) || !has(self.observeWindowSeconds) || self.panicWindowSeconds <= self.observeWindowSeconds",message="panicWindowSeconds must not be greater than observeWindowSeconds"
-// +kubebuilder:validation:XValidation:rule="self.scalingStrategy != 'HPA' || !has(self.subTargetSelector) || !has(self.subTargetSelector.roleName) || size(self.subTargetSelector.roleName) == 0",message="a native HorizontalPodAutoscaler can not scale a role: remove subTargetSelector or use KPA or APA"
+// The rules refuse what is wrong by itself, and of AIBrix's fields only what AIBrix refuses too: its manifests stay
+// accepted. The rest of what [PodAutoscaler.Policy] refuses becomes the condition ValidSpec=False.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",message="minReplicas must not be greater than maxReplicas: lower it or raise maxReplicas",fieldPath=".minReplicas"
+// +kubebuilder:validation:XValidation:rule="!has(self.panicWindowSeconds) || !has(self.observeWindowSeconds) || self.panicWindowSeconds <= self.observeWindowSeconds",message="panicWindowSeconds must not be greater than observeWindowSeconds: lower it or raise observeWindowSeconds",fieldPath=".panicWindowSeconds"
+// +kubebuilder:validation:XValidation:rule=`self.scalingStrategy != 'HPA' || self.?subTargetSelector.roleName.orValue("") == ""`,message="a native HorizontalPodAutoscaler can not scale a role: remove subTargetSelector or use KPA or APA",fieldPath=".subTargetSelector"
+// +kubebuilder:validation:XValidation:rule=`self.scaleTargetRef.?kind.orValue("") != ""`,message="scaleTargetRef needs a kind: name that of the workload, such as Deployment",fieldPath=".scaleTargetRef"
+// +kubebuilder:validation:XValidation:rule=`self.scaleTargetRef.?name.orValue("") != ""`,message="scaleTargetRef needs a name: name the workload to scale",fieldPath=".scaleTargetRef"
+// +kubebuilder:validation:XValidation:rule=`self.scalingStrategy != 'HPA' || self.metricsSources.all(s, s.?query.orValue("") == "")`,message="a native HorizontalPodAutoscaler can not evaluate a query: name a targetMetric or use scalingStrategy KPA or APA",fieldPath=".metricsSources"
+// +kubebuilder:validation:XValidation:rule=`self.scalingStrategy != 'HPA' || self.metricsSources.all(s, s.?targetType.orValue("") != 'Value' || (s.metricSourceType in ['external', 'domain'] && s.?endpoint.orValue("") == "" && !has(s.aggregation)))`,message="a native HorizontalPodAutoscaler has targetType Value for external metrics only, without aggregation: use AverageValue, or scalingStrategy KPA or APA",fieldPath=".metricsSources"
+// +kubebuilder:validation:XValidation:rule="!has(self.schedules) || self.schedules.all(s, s.?minReplicas.orValue(self.?minReplicas.orValue(1)) <= s.?maxReplicas.orValue(self.maxReplicas))",message="a schedule's minReplicas must not be greater than its maxReplicas; what it leaves out is that of the spec: give both",fieldPath=".schedules"
+// +kubebuilder:validation:XValidation:rule=`!has(self.schedules) || self.schedules.all(s, (s.?timezone.orValue("") == "" ? 'UTC' : s.timezone) == (self.schedules[0].?timezone.orValue("") == "" ? 'UTC' : self.schedules[0].timezone))`,message="all schedules must have the same timezone, UTC where it is left out: write the first one's in each",fieldPath=".schedules"
 type PodAutoscalerSpec struct {
 	// The workload to scale: anything with a scale subresource, in the autoscaler's own namespace. Only apiVersion,
 	// kind, name and namespace are used.
@@ -69,6 +80,8 @@ type PodAutoscalerSpec struct {
 	// Times of day with other bounds.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
+	// +listType=map
+	// +listMapKey=name
 	Schedules []Schedule `json:"schedules,omitempty"`
 
 	// The metrics that decide; the one that asks for the most replicas wins.

@@ -15,6 +15,8 @@ import (
 type Warning struct {
 	Field string // such as metadata.annotations[autoscaling.aibrix.ai/scale-to-zero]
 	Text  string
+	// Misplaced says that a setting stands where nothing reads it. The autoscaler is run without it.
+	Misplaced bool
 }
 
 func (w Warning) String() string { return w.Field + ": " + w.Text }
@@ -222,7 +224,12 @@ func (c *conversion) settlePanicWindow() {
 	if narrow <= wide {
 		return
 	}
-	if all := c.given[panicWindow]; len(all) > 0 {
+	if all := c.given[panicWindow]; len(all) > 0 && len(c.given[observeWindow]) == 0 {
+		c.warn(field.NewPath("spec", observeWindow.field), "not set: the observe window is %s, since its default of %s is shorter than the panic window",
+			formatDuration(narrow), formatDuration(wide))
+		c.policy.ObserveWindow = narrow
+		return
+	} else if len(all) > 0 {
 		c.invalid(all[0].at, formatDuration(narrow),
 			"must not be greater than the observe window (%s); lower it or raise spec.observeWindowSeconds", formatDuration(wide))
 		return
