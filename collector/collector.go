@@ -33,6 +33,7 @@ type Options struct {
 	Logger          *zap.Logger           // default none
 	Registerer      prometheus.Registerer // for the collector's own metrics; default none
 	DefaultInterval time.Duration         // default DefaultInterval
+	Instance        string                // tells collectors of the same endpoints apart, so that they scrape at different times
 
 	// Pages answer for URLs with a scheme other than http and https: pages that are made here of what another API says.
 	Pages map[string]http.RoundTripper
@@ -52,7 +53,8 @@ type Collector struct {
 	metrics  metrics
 	packs    Packs
 	fallback time.Duration // interval of endpoints that have none
-	dial     dialFunc      // nil: TCP
+	instance string
+	dial     dialFunc // nil: TCP
 	pages    map[string]http.RoundTripper
 	bodies   bodies
 
@@ -82,7 +84,8 @@ func New(o Options) (*Collector, error) {
 		o.DefaultInterval = DefaultInterval
 	}
 	c := &Collector{
-		store: o.Store, now: o.Now, log: o.Logger, metrics: newMetrics(o.Registerer), packs: packs, pages: o.Pages, fallback: o.DefaultInterval,
+		store: o.Store, now: o.Now, log: o.Logger, metrics: newMetrics(o.Registerer), packs: packs, pages: o.Pages,
+		fallback: o.DefaultInterval, instance: o.Instance,
 		scrapers: map[string]*scraper{}, ready: map[Identity]*readiness{},
 	}
 	c.keep.Store(&map[string]struct{}{})

@@ -33,6 +33,19 @@ func identityLabels(e Endpoint) []labels.Label {
 	return append(podLabels(e.Identity), labels.Label{Name: "job", Value: e.Job}, labels.Label{Name: "endpoint", Value: e.Name()})
 }
 
+// Labels are the labels that every series of the endpoint carries. Those of a GPU exporter's page are given to the pods
+// that hold the GPUs: only node, job and endpoint are common to them.
+func (e Endpoint) Labels() labels.Labels {
+	b := labels.NewScratchBuilder(8)
+	for _, l := range identityLabels(e) {
+		if l.Value != "" && (e.Role != GPUExporter || l.Name == "node" || l.Name == "job" || l.Name == "endpoint") {
+			b.Add(l.Name, l.Value)
+		}
+	}
+	b.Sort()
+	return b.Labels()
+}
+
 // gpuLabels are the identity labels of a series on a GPU exporter's page: where it was read, and the pod that
 // holds the GPU, where that is known. The exporter's own pod is nobody's load.
 func gpuLabels(e Endpoint, owner Identity) []labels.Label {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/metadata"
 	"sigs.k8s.io/yaml"
 )
 
@@ -222,6 +224,17 @@ func (ps Packs) Lookup(name string) (Metric, bool) {
 		return m, true
 	}
 	return Metric{}, false
+}
+
+// Metadata is type and help of each metric, by every full name that it is or was exported under.
+func (ps Packs) Metadata() map[string][]metadata.Metadata {
+	out := map[string][]metadata.Metadata{}
+	for _, m := range ps.metrics {
+		for _, name := range m.Names {
+			out[name] = []metadata.Metadata{{Type: model.MetricType(m.Kind), Help: m.Help}}
+		}
+	}
+	return out
 }
 
 // of is the pack whose prefix the metric name starts with, or nil.

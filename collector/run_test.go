@@ -242,6 +242,39 @@ func TestPhasesAreSpreadAndStable(t *testing.T) {
 	require.Equal(t, uint64(0xefd01f60ba992926), phase(""), "a phase must not move with a release")
 }
 
+// Two instances scrape one endpoint, each at a phase of its own, so that it is not asked twice at once and the standby's samples
+// are not the leader's over again.
+func TestInstancesScrapeAtDifferentPhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := store.Open(store.Options{Dir: t.TempDir()})
+		require.NoError(t, err)
+		defer s.Close()
+		var mu sync.Mutex
+		when := map[string]map[time.Duration]bool{"one": {}, "other": {}} // by instance: offsets into the interval
+		for _, instance := range []string{"one", "other"} {
+			pages := map[string]http.RoundTripper{"page": pageFunc(func(*http.Request) (*http.Response, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				when[instance][time.Duration(time.Now().UnixNano())%DefaultInterval] = true
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("load 1\n"))}, nil
+			})}
+			c, err := New(Options{Store: s, Instance: instance, Pages: pages})
+			require.NoError(t, err)
+			require.NoError(t, c.Update(Config{Endpoints: []Endpoint{{Role: SourceEndpoint, URL: "page://x/metrics"}}, Keep: []string{"load"}}))
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			go func() { _ = c.Run(ctx) }()
+		}
+		<-time.After(20 * DefaultInterval)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		require.Len(t, when["one"], 1)
+		require.Len(t, when["other"], 1)
+		require.NotEqual(t, when["one"], when["other"])
+	})
+}
+
 func TestUntilNext(t *testing.T) {
 	const i = 2 * time.Second
 	f := func(into, offset, want time.Duration) {

@@ -98,10 +98,9 @@ func (s *scraper) change(e Endpoint) {
 // loop scrapes at the endpoint's own phase of the interval until ctx is done.
 func (s *scraper) loop(ctx context.Context) {
 	defer s.transport.CloseIdleConnections()
-	h := phase(s.key)
-	timer := time.NewTimer(0)
+	h := phase(s.c.instance + s.key)
+	timer := time.NewTimer(time.Hour) // reset before it is waited for
 	defer timer.Stop()
-	<-timer.C
 	for {
 		s.mu.Lock()
 		interval := s.c.interval(s.reader.endpoint)
@@ -116,12 +115,12 @@ func (s *scraper) loop(ctx context.Context) {
 	}
 }
 
-// phase is where in its interval an endpoint is scraped: from its key alone, so that it is the same after a
-// restart, and spread evenly over endpoints.
-func phase(key string) uint64 {
+// phase is where in its interval an endpoint is scraped: from the names of the instance and the endpoint alone, so that it is
+// the same after a restart, and spread evenly over endpoints.
+func phase(name string) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(key))
-	x := h.Sum64() // keys that differ in the last byte have close sums: mix them (the finaliser of MurmurHash3)
+	_, _ = h.Write([]byte(name))
+	x := h.Sum64() // names that differ in the last byte have close sums: mix them (the finaliser of MurmurHash3)
 	x = (x ^ x>>33) * 0xff51afd7ed558ccd
 	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
 	return x ^ x>>33

@@ -163,3 +163,6 @@ func mean(values []float64) float64 {
 	}
 	return finite(sum/float64(n) + c/float64(n))
 }
+
+// PromQL is the engine for whoever renders results itself, with the options of a query. Queries of people are unbound.
+func (e *Engine) PromQL() promql.QueryEngine { return e.promql }

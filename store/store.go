@@ -47,6 +47,7 @@ type Brief map[string]time.Duration
 type Store struct {
 	db      *tsdb.DB
 	journal *Journal
+	id      string
 	clock   func() time.Time
 
 	retention time.Duration
@@ -96,11 +97,15 @@ func open(o Options, opts *tsdb.Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}
+	id, err := identity(o.Dir)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: identity: %w", o.Dir, err), journal.close())
+	}
 	db, err := tsdb.Open(filepath.Join(o.Dir, "series"), o.Logger, o.Registry, opts, nil)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: series: %w", o.Dir, err), journal.close())
 	}
-	s := &Store{db: db, journal: journal, clock: o.Clock, retention: o.Retention, brief: o.Brief}
+	s := &Store{db: db, journal: journal, id: id, clock: o.Clock, retention: o.Retention, brief: o.Brief}
 	if newest := db.Head().MaxTime(); db.Head().NumSeries() > 0 {
 		if ahead := time.UnixMilli(newest).Sub(o.Clock()); ahead > maxClockBehind {
 			return nil, errors.Join(fmt.Errorf("open store %s: the newest sample is %s ahead of the clock; "+
@@ -115,6 +120,9 @@ func open(o Options, opts *tsdb.Options) (*Store, error) {
 func (s *Store) Close() error {
 	return errors.Join(s.db.Close(), s.journal.close())
 }
+
+// ID is the directory's own UUID: another directory has another, and the same one keeps it over restarts.
+func (s *Store) ID() string { return s.id }
 
 // Journal is the store's record of decisions.
 func (s *Store) Journal() *Journal { return s.journal }
