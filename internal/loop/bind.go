@@ -45,6 +45,8 @@ type Binder struct {
 	Lookup query.Lookup // what is known of a metric's name
 	// MetricsAPIs says that the Kubernetes metrics APIs are polled into the store.
 	MetricsAPIs bool
+	// NativeHPAs says that strategy HPA gets a native HorizontalPodAutoscaler, which has metrics of its own: nothing is bound.
+	NativeHPAs bool
 }
 
 // Bind makes an Autoscaler of a PodAutoscaler and the target that was found for it: its policy, and each source bound to
@@ -55,11 +57,15 @@ func (b Binder) Bind(pa *v1alpha1.PodAutoscaler, target Target) (Autoscaler, []v
 		return Autoscaler{}, warnings, errs
 	}
 	spec := field.NewPath("spec")
-	if policy.Strategy == decider.HPA {
+	a := Autoscaler{UID: v1alpha1.UID(pa), Namespace: pa.Target().Namespace, Name: pa.Name, Target: target, Policy: policy}
+	switch {
+	case policy.Strategy != decider.HPA:
+	case b.NativeHPAs:
+		return a, warnings, nil
+	default:
 		errs = append(errs, field.Forbidden(spec.Child("scalingStrategy"),
 			"HPA is left to a native HorizontalPodAutoscaler, which needs a Kubernetes API; use KPA or APA"))
 	}
-	a := Autoscaler{UID: v1alpha1.UID(pa), Namespace: pa.Target().Namespace, Name: pa.Name, Target: target, Policy: policy}
 	for i, s := range pa.Spec.MetricsSources {
 		at := spec.Child("metricsSources").Index(i)
 		owner, endpoint, err := b.owner(a, s, at)

@@ -13,7 +13,7 @@ import (
 )
 
 // String says the explanation in plain words: the decision as decider.Decision.Explain says it, what became of it,
-// how long it has held, and what it was made from.
+// how long it has held, when it can change, and what it was made from.
 func (e Explanation) String() string {
 	rec := e.Record
 	d, in := rec.Decision, rec.Input
@@ -21,7 +21,7 @@ func (e Explanation) String() string {
 	fmt.Fprintf(&b, "%s/%s (%s %s), decision %s\n", rec.Namespace, rec.Name, rec.Target.Kind, rec.Target.Name, rec.ID)
 	b.WriteString(d.Explain())
 	fmt.Fprintf(&b, "outcome: %s\n", outcome(d.Entry.Outcome))
-	b.WriteString(e.since())
+	b.WriteString(e.since() + d.Outlook() + "\n")
 	fmt.Fprintf(&b, "inputs: %d replicas, %d ready, %d starting, %d unschedulable\n", in.Replicas, in.Ready, in.Starting, in.Unschedulable)
 	for i, w := range in.Windows {
 		name := w.Key

@@ -3,7 +3,6 @@ package loop
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strconv"
 	"time"
 
@@ -25,6 +24,8 @@ const EntryRetention = 2 * time.Hour
 // Record is a decision in full: what it was made from, but for the history, which the entries are, and why.
 type Record struct {
 	ID              string
+	Sequence        uint64 // orders what one store recorded
+	Autoscaler      string // its UID
 	Namespace, Name string
 	Target          Target
 	Policy          decider.Policy
@@ -71,58 +72,52 @@ func history(j reader, key string, memory time.Duration, t time.Time) (decider.H
 }
 
 // record journals the entry, and the decision in full if it says something that the last one in full did not.
-func (l *Loop) record(a Autoscaler, r *Result) error {
-	var err error
-	if r.News, err = l.saysNew(a, *r); err != nil {
-		return err
-	}
-	return l.write(a, *r, r.News)
+func (l *Loop) record(a Autoscaler, m *memory, r *Result) error {
+	r.News = m.hasNews(a, r.Decision)
+	return l.write(a, m, r, r.News)
 }
 
 // recordOutcome journals entry and decision again, now with the outcome. What was applied is in the journal in full.
-func (l *Loop) recordOutcome(a Autoscaler, r Result) error {
-	return l.write(a, r, r.News || r.Decision.Entry.Outcome.Applied)
+func (l *Loop) recordOutcome(a Autoscaler, m *memory, r *Result) error {
+	return l.write(a, m, r, r.News || r.Decision.Entry.Outcome.Applied)
 }
 
-func (l *Loop) write(a Autoscaler, r Result, inFull bool) error {
+func (l *Loop) write(a Autoscaler, m *memory, r *Result, inFull bool) error {
 	entry, err := json.Marshal(r.Decision.Entry)
 	if err != nil {
 		return err
 	}
 	recs := []store.Record{{Kind: KindEntry, Key: a.Key(), At: r.At, Data: entry}}
+	var full *Record
+	before := r.Sequence
 	if inFull {
-		full, err := encode(a, r)
+		if r.Sequence == 0 {
+			r.Sequence = l.sequence.next(r.At)
+		}
+		full = newRecord(*r)
+		data, err := json.Marshal(full)
 		if err != nil {
 			return err
 		}
-		recs = append(recs, full)
+		recs = append(recs, store.Record{Kind: KindDecision, Key: a.Key(), At: r.At, Data: data})
 	}
-	return l.Journal.Append(recs...)
+	if err := l.Journal.Append(recs...); err != nil {
+		l.memories.lose(a.Key())
+		if r.Sequence != before { // nobody will find it
+			l.sequence.done(r.Sequence)
+			r.Sequence = before
+		}
+		return err
+	}
+	m.learn(r.Decision.Entry, full)
+	return nil
 }
 
-func encode(a Autoscaler, r Result) (store.Record, error) {
-	in := r.Input
+func newRecord(r Result) *Record {
+	a, in := r.Autoscaler, r.Input
 	in.History = nil
-	data, err := json.Marshal(Record{
-		ID: DecisionID(a, r.At), Namespace: a.Namespace, Name: a.Name, Target: a.Target,
+	return &Record{
+		ID: DecisionID(a, r.At), Sequence: r.Sequence, Autoscaler: a.UID, Namespace: a.Namespace, Name: a.Name, Target: a.Target,
 		Policy: a.Policy, Input: in, Decision: r.Decision,
-	})
-	return store.Record{Kind: KindDecision, Key: a.Key(), At: r.At, Data: data}, err
-}
-
-func (l *Loop) saysNew(a Autoscaler, r Result) (bool, error) {
-	prev, ok, err := l.Journal.Last(KindDecision, a.Key(), r.At)
-	if err != nil || !ok {
-		return true, err
 	}
-	var last Record
-	if err := json.Unmarshal(prev.Data, &last); err != nil {
-		return false, fmt.Errorf("decision of %s: %w", prev.At.Format(time.RFC3339), err)
-	}
-	d := r.Decision
-	return d.To != last.Decision.To || d.Verdict != last.Decision.Verdict ||
-		binding(d) != binding(last.Decision) || !reflect.DeepEqual(a.Policy, last.Policy), nil
 }
-
-// binding is the rule that had the last word.
-func binding(d decider.Decision) decider.Rule { return d.Reasons[len(d.Reasons)-1].Rule }

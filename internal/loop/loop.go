@@ -21,13 +21,22 @@ type Autoscaler struct {
 	Policy    decider.Policy
 	Sources   []*query.Bound // one per Policy.Sources, in the same order
 	Endpoints []Endpoint     // likewise
+	Withheld  Withheld
 }
+
+// Withheld is why decisions are not acted on, though the policy's mode is Enforce: somebody else scales the target. The zero
+// value: they are acted on.
+type Withheld struct{ Why, Detail string } // as in decider.Outcome
 
 // Target is the workload whose replicas are counted. A re-created workload of the same name is another Target.
 type Target struct{ Kind, Name, UID string }
 
 // Scale is how a target stands.
-type Scale struct{ Replicas, StatusReplicas, Ready, Starting, Unschedulable int32 }
+type Scale struct {
+	Replicas, StatusReplicas, Ready, Starting, Unschedulable int32
+
+	Quota decider.Quota // what a ResourceQuota leaves to it
+}
 
 // Fleet is the outside: who is to be scaled, how the targets stand, and how to change them.
 type Fleet interface {
@@ -61,7 +70,10 @@ type Result struct {
 	Input      decider.Input
 	Decision   decider.Decision
 	News       bool // the decision says something that the last one journalled in full did not
-	Err        error
+	// Sequence is the Record's; 0 if the decision was not journalled in full. All that are recorded with numbers up to
+	// Settled are published by the time that this one is.
+	Sequence, Settled uint64
+	Err               error
 }
 
 // Options are the loop's edges. Publish may be called from several goroutines at once.
@@ -71,6 +83,8 @@ type Options struct {
 	Journal Journal
 	Publish func(Result)
 	Tick    time.Duration // between two decisions of one autoscaler, whole seconds; also each turn's deadline
+	// Sequence is the last number that the journal holds, as Records.Sequence says it.
+	Sequence uint64
 }
 
 // DefaultTick is how often each autoscaler is decided for.
@@ -83,7 +97,9 @@ const turns = 64
 // Loop turns the crank. It starts nothing by itself; Step does the work.
 type Loop struct {
 	Options
-	slots chan struct{}
+	slots    chan struct{}
+	memories memories
+	sequence sequence
 
 	mu   sync.Mutex
 	busy map[string]bool // autoscaler UIDs whose turn has not ended
@@ -94,7 +110,10 @@ func New(o Options) *Loop {
 	if o.Tick == 0 {
 		o.Tick = DefaultTick
 	}
-	return &Loop{Options: o, slots: make(chan struct{}, turns), busy: map[string]bool{}}
+	return &Loop{
+		Options: o, slots: make(chan struct{}, turns), busy: map[string]bool{},
+		memories: memories{known: map[string]*memory{}}, sequence: sequence{last: o.Sequence, open: map[uint64]bool{}},
+	}
 }
 
 // ErrEarly says that samples up to the step's time can still arrive.
@@ -124,11 +143,19 @@ func (l *Loop) Step(ctx context.Context, t time.Time) error {
 			defer func() { <-l.slots }()
 			ctx, cancel := context.WithTimeout(ctx, l.Tick)
 			defer cancel()
-			l.Publish(l.turn(ctx, a, t))
+			l.publish(l.turn(ctx, a, t))
 		})
 	}
 	all.Wait()
+	l.memories.sweep(t)
 	return nil
+}
+
+// publish says in whose order results were recorded.
+func (l *Loop) publish(r Result) {
+	r.Settled = l.sequence.settled(r.Sequence)
+	l.Publish(r)
+	l.sequence.done(r.Sequence)
 }
 
 // due spreads autoscalers over the whole seconds of a tick, each always at the same offset.
@@ -171,20 +198,20 @@ func (l *Loop) turn(ctx context.Context, a Autoscaler, t time.Time) Result {
 	// 2. What do the sources say?
 	windows := l.windows(ctx, a, t)
 	// 3. What was decided before?
-	history, err := history(l.Journal, a.Key(), a.Policy.Memory(), t)
+	memory, err := l.memories.recall(l.Journal, a, t)
 	if err != nil {
 		return fail("read history", err)
 	}
 	// 4. Decide.
 	r.Input = decider.Input{
 		At: t, Replicas: scale.Replicas, StatusReplicas: scale.StatusReplicas, Ready: scale.Ready,
-		Starting: scale.Starting, Unschedulable: scale.Unschedulable, Windows: windows, History: history,
+		Starting: scale.Starting, Unschedulable: scale.Unschedulable, Quota: scale.Quota, Delegated: a.Withheld.Why == decider.Delegated, Windows: windows, History: memory.history,
 	}
 	r.Decision = decider.Decide(a.Policy, r.Input)
 	d := &r.Decision
-	d.Entry.Outcome = decider.Outcome{Was: d.From, Now: d.From, Why: unapplied(a.Policy, *d)}
+	d.Entry.Outcome = unapplied(a, *d)
 	// 5. Write it down before acting.
-	if err := l.record(a, &r); err != nil {
+	if err := l.record(a, memory, &r); err != nil {
 		return fail("journal decision", err)
 	}
 	if d.Entry.Outcome.Why != "" {
@@ -193,19 +220,22 @@ func (l *Loop) turn(ctx context.Context, a Autoscaler, t time.Time) Result {
 	// 6. Act.
 	d.Entry.Outcome = l.Fleet.Apply(ctx, a, *d)
 	// 7. Write down what came of it.
-	if err := l.recordOutcome(a, r); err != nil {
+	if err := l.recordOutcome(a, memory, &r); err != nil {
 		return fail("journal outcome", err)
 	}
 	return r
 }
 
-// unapplied says why a decision is not acted on; empty when it is.
-func unapplied(p decider.Policy, d decider.Decision) string {
+// unapplied is the outcome of a decision that is not acted on; without a Why when it is to be.
+func unapplied(a Autoscaler, d decider.Decision) decider.Outcome {
+	out := decider.Outcome{Was: d.From, Now: d.From}
 	switch {
 	case d.To == d.From:
-		return decider.Unchanged
-	case p.Mode == decider.Advise:
-		return decider.Advised
+		out.Why = decider.Unchanged
+	case a.Policy.Mode == decider.Advise:
+		out.Why = decider.Advised
+	default:
+		out.Why, out.Detail = a.Withheld.Why, a.Withheld.Detail
 	}
-	return ""
+	return out
 }

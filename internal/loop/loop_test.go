@@ -340,3 +340,23 @@ func TestATargetPutToZeroLongAgoWakes(t *testing.T) {
 	suggest(7200, 7220, 2) // nothing ran for two hours
 	require.EqualValues(t, 2, w.fleet["ta"].Replicas, w.last(a).Decision.Explain())
 }
+
+// While somebody else has the target, decisions are made and shown with the reason, and none is written.
+func TestWhatSomebodyElseScalesIsLeftAlone(t *testing.T) {
+	w := newWorld(t, t.TempDir(), 0)
+	a := w.autoscaler(Target{Kind: "Deployment", Name: "llm", UID: "llm-uid"}, manifest("a", "llm"))
+	w.fleet["llm-uid"] = Scale{Replicas: 1, StatusReplicas: 1, Ready: 1}
+	w.scalers[0].Withheld = Withheld{Why: decider.Contested, Detail: "HorizontalPodAutoscaler a/by-hand scales it too"}
+	w.onApply = func(Autoscaler, decider.Decision) { t.Error("it was written") }
+	for second := 1; second < 20; second++ {
+		w.clock(float64(second) - 0.5)
+		w.pod("a", "llm-uid", "pod-0", "uid-0", 1000)
+		w.step(float64(second))
+	}
+	r := w.last(a)
+	require.Equal(t, decider.ScaleUp, r.Decision.Verdict)
+	require.Equal(t, decider.Contested, r.Decision.Entry.Outcome.Why)
+	e, err := Records{w.store.Journal()}.Explain("a", "llm", at(100))
+	require.NoError(t, err)
+	require.Contains(t, e.String(), "by-hand")
+}

@@ -71,7 +71,7 @@ func (r Records) keys(namespace, name string) ([]string, error) {
 	}
 	var keys, names []string
 	for _, key := range all {
-		rec, ok, err := r.Journal.Last(KindDecision, key, time.Unix(0, math.MaxInt64-1))
+		rec, ok, err := r.Journal.Last(KindDecision, key, farthest)
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +121,7 @@ func (r Records) newest(keys []string, t time.Time) (key string, last time.Time,
 	if key != "" {
 		return key, last, nil
 	}
-	first := time.Unix(0, math.MaxInt64).UTC()
+	first := farthest.UTC()
 	enough := errors.New("the first is enough")
 	for _, k := range keys {
 		err := r.Journal.Range(KindDecision, k, t, first, func(rec store.Record) error {

@@ -40,6 +40,7 @@ func TestADecisionIsExplainedInFullFromWhatWasJournalled(t *testing.T) {
 `+first.Decision.Explain()+
 		`outcome: applied at 2026-01-01T12:00:01Z, 1 → 3
 since 2026-01-01T12:00:01Z; no decision since
+next change: with any decision, if the load changes
 inputs: 1 replicas, 1 ready, 0 starting, 0 unschedulable
   queue, stable window: 15 over 12s, newest sample 0.7s old, coverage 100%, 1 of 1 exporters reporting
   queue, panic window: 15 over 4s, newest sample 0.7s old, coverage 100%, 1 of 1 exporters reporting

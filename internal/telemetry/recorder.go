@@ -1,0 +1,169 @@
+package telemetry
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/flyball/flyball/decider"
+	"github.com/flyball/flyball/internal/loop"
+)
+
+// Recorder turns results into log lines and metrics. It is safe for concurrent use.
+type Recorder struct {
+	log *zap.Logger
+
+	wanted, recommended, replicas, ready *prometheus.GaugeVec
+	short, least, most, panicking, rule  *prometheus.GaugeVec
+	target, value, coverage              *prometheus.GaugeVec
+	decisions, failures                  *prometheus.CounterVec
+
+	mu    sync.Mutex
+	known map[autoscalerName]decider.Rule // whose series there are, and the rule that had the last word
+}
+
+type autoscalerName struct{ namespace, name string }
+
+// NewRecorder registers the metrics.
+func NewRecorder(log *zap.Logger, reg prometheus.Registerer) *Recorder {
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"namespace", "name"}, labels...))
+		reg.MustRegister(v)
+		return v
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"namespace", "name"}, labels...))
+		reg.MustRegister(v)
+		return v
+	}
+	return &Recorder{
+		log: log, known: map[autoscalerName]decider.Rule{},
+		wanted:      gauge("flyball_autoscaler_wanted_replicas", "Replicas that the last decision wants."),
+		recommended: gauge("flyball_autoscaler_recommended_replicas", "Replicas that the last decision's data ask for, before delays and bounds."),
+		replicas:    gauge("flyball_autoscaler_replicas", "Replicas of the target when the last decision was made."),
+		ready:       gauge("flyball_autoscaler_ready_replicas", "Ready pods when the last decision was made."),
+		short:       gauge("flyball_autoscaler_short_replicas", "Replicas that the last decision did without, since the cluster takes no more: pods are unschedulable, or a quota is used up."),
+		least:       gauge("flyball_autoscaler_min_replicas", "The least count at the last decision, by the spec or the active schedule."),
+		most:        gauge("flyball_autoscaler_max_replicas", "The greatest count at the last decision, by the spec or the active schedule."),
+		panicking:   gauge("flyball_autoscaler_panic", "1 while the autoscaler is in panic, else 0."),
+		rule:        gauge("flyball_autoscaler_binding_rule", "1 for the rule that had the last word in the last decision.", "rule"),
+		target:      gauge("flyball_source_target", "A source's target, in the source's own unit.", "source"),
+		value:       gauge("flyball_source_value", "A source's window value, in the source's own unit.", "source", "window"),
+		coverage:    gauge("flyball_source_coverage_ratio", "Reporting over expected pods in a source's window.", "source", "window"),
+		decisions:   counter("flyball_decisions_total", "Decisions by verdict.", "verdict"),
+		failures:    counter("flyball_decision_failures_total", "Turns that ended without a decision, or with one that was not acted on."),
+	}
+}
+
+// Present takes away the series of autoscalers that are no longer decided for.
+func (r *Recorder) Present(all []loop.Autoscaler) {
+	there := make(map[autoscalerName]bool, len(all))
+	for _, a := range all {
+		there[autoscalerName{a.Namespace, a.Name}] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for who := range r.known {
+		if there[who] {
+			continue
+		}
+		labels := prometheus.Labels{"namespace": who.namespace, "name": who.name}
+		for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+			r.wanted, r.recommended, r.replicas, r.ready, r.short, r.least, r.most, r.panicking, r.rule,
+			r.target, r.value, r.coverage, r.decisions, r.failures,
+		} {
+			v.DeletePartialMatch(labels)
+		}
+		delete(r.known, who)
+	}
+}
+
+// Record shows what a turn came to.
+func (r *Recorder) Record(res loop.Result) {
+	a := res.Autoscaler
+	r.meet(autoscalerName{a.Namespace, a.Name})
+	who := []zap.Field{zap.String("namespace", a.Namespace), zap.String("name", a.Name), zap.Time("at", res.At)}
+	if res.Err != nil {
+		r.failures.WithLabelValues(a.Namespace, a.Name).Inc()
+		r.log.Error("no decision", append(who, zap.Error(res.Err))...)
+		if len(res.Decision.Reasons) == 0 {
+			return
+		}
+	}
+	d := res.Decision
+	if d.To != d.From && (res.News || d.Entry.Outcome.Applied) { // advice that nobody takes is said once
+		r.log.Info("decision", append(who, zap.String("id", loop.DecisionID(a, res.At)), zap.Int32("from", d.From), zap.Int32("to", d.To),
+			zap.Bool("applied", d.Entry.Outcome.Applied), zap.String("outcome", d.Entry.Outcome.Why), zap.String("why", d.Explain()))...)
+	}
+	r.decisions.WithLabelValues(a.Namespace, a.Name, string(d.Verdict)).Inc()
+	r.counts(res)
+	for i, w := range res.Input.Windows {
+		source := a.Policy.Sources[i]
+		r.target.WithLabelValues(a.Namespace, a.Name, source.Name).Set(source.Target)
+		r.window(a, source.Name, "stable", w.Stable)
+		if a.Policy.Strategy == decider.KPA {
+			r.window(a, source.Name, "panic", w.Panic)
+		}
+	}
+}
+
+func (r *Recorder) meet(who autoscalerName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.known[who]; !ok {
+		r.known[who] = ""
+	}
+}
+
+// counts are the replica counts of the decision, and what they came from.
+func (r *Recorder) counts(res loop.Result) {
+	a, d := res.Autoscaler, res.Decision
+	set := func(v *prometheus.GaugeVec, n int32) { v.WithLabelValues(a.Namespace, a.Name).Set(float64(n)) }
+	set(r.wanted, d.To)
+	set(r.replicas, d.From)
+	set(r.ready, res.Input.Ready)
+	set(r.short, short(d))
+	least, most, _, _ := a.Policy.BoundsAt(d.At)
+	set(r.least, least)
+	set(r.most, most)
+	if d.Entry.Known {
+		set(r.recommended, d.Entry.Proposal)
+	} else {
+		r.recommended.DeleteLabelValues(a.Namespace, a.Name)
+	}
+	panicking := int32(0)
+	if !d.Entry.PanicSince.IsZero() {
+		panicking = 1
+	}
+	set(r.panicking, panicking)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who := autoscalerName{a.Namespace, a.Name}
+	if before := r.known[who]; before != d.Entry.Rule {
+		r.rule.DeleteLabelValues(a.Namespace, a.Name, string(before))
+	}
+	r.known[who] = d.Entry.Rule
+	r.rule.WithLabelValues(a.Namespace, a.Name, string(d.Entry.Rule)).Set(1)
+}
+
+// short is what rule capacity took from the count.
+func short(d decider.Decision) (n int32) {
+	for _, r := range d.Reasons {
+		if r.Rule == decider.RuleCapacity {
+			n += r.From - r.To
+		}
+	}
+	return n
+}
+
+// window shows a value only while there is one: a missing value is an absent series, not zero.
+func (r *Recorder) window(a loop.Autoscaler, source, name string, w decider.Window) {
+	if w.State == decider.Fresh {
+		r.value.WithLabelValues(a.Namespace, a.Name, source, name).Set(w.Value)
+	} else {
+		r.value.DeleteLabelValues(a.Namespace, a.Name, source, name)
+	}
+	r.coverage.WithLabelValues(a.Namespace, a.Name, source, name).Set(w.Coverage)
+}
