@@ -2,145 +2,189 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
+	"net/url"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/annotations"
+	"github.com/prometheus/prometheus/util/stats"
 )
 
 // maxPoints is the most points per series that a range query may ask for, as in Prometheus.
 const maxPoints = 11_000
 
-// maxNotes is the most warnings, and the most infos, that an answer carries, as in Prometheus.
-const maxNotes = 10
+var (
+	errTruncated = errors.New("results truncated due to limit")
+	errBackwards = errors.New("end timestamp must not be before start time")
+)
 
-// badRequest is an error that the asker can mend.
-type badRequest struct{ error }
-
-func bad(format string, a ...any) error { return badRequest{fmt.Errorf(format, a...)} }
-
-// query is GET and POST /api/v1/query: query, time (RFC 3339 or Unix seconds; now when absent), timeout.
+// query is GET and POST /api/v1/query: query; time (now when absent), timeout, lookback_delta, limit, stats.
 // Parameters that Prometheus does not know either are ignored; KEDA sends some.
-func (s *Server) query(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, r, func(ctx context.Context) (*promql.Result, error) {
-		t, err := s.time(r, "time", s.Now())
-		if err != nil {
-			return nil, err
-		}
-		return s.Queries.Instant(ctx, r.Form.Get("query"), t)
+func (s *Server) query(r *http.Request) (any, annotations.Annotations, error) {
+	at, err := timeIn(r.Form, "time", s.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.evaluate(r, at, func(e promql.QueryEngine, opts promql.QueryOpts) (promql.Query, error) {
+		return e.NewInstantQuery(r.Context(), s.Store, opts, r.Form.Get("query"), at)
 	})
 }
 
-// queryRange is GET and POST /api/v1/query_range: query, start, end, step (a duration or seconds), timeout.
-func (s *Server) queryRange(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, r, func(ctx context.Context) (*promql.Result, error) {
-		start, err := s.time(r, "start", time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		end, err := s.time(r, "end", time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		step, err := duration("step", r.Form.Get("step"))
-		switch {
-		case err != nil:
-			return nil, err
-		case step <= 0:
-			return nil, bad("parameter step: zero or negative; give a positive duration such as 15s")
-		case end.Before(start):
-			return nil, bad("parameter end: before start")
-		case end.Sub(start)/step > maxPoints:
-			return nil, bad("parameter step: more than %d points per series; widen the step or narrow the range", maxPoints)
-		}
-		return s.Queries.Range(ctx, r.Form.Get("query"), start, end, step)
+// queryRange is GET and POST /api/v1/query_range: query, start, end, step; timeout, lookback_delta, limit, stats.
+func (s *Server) queryRange(r *http.Request) (any, annotations.Annotations, error) {
+	start, err := timeIn(r.Form, "start", time.Time{})
+	if err != nil {
+		return nil, nil, err
+	}
+	end, err := timeIn(r.Form, "end", time.Time{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if end.Before(start) {
+		return nil, nil, invalid("end", errBackwards)
+	}
+	step, err := parseDuration(r.Form.Get("step"))
+	if err != nil {
+		return nil, nil, invalid("step", err)
+	}
+	if step <= 0 {
+		return nil, nil, invalid("step", errors.New("zero or negative query resolution step widths are not accepted. Try a positive integer"))
+	}
+	// In floats, since the span from minTime to maxTime is more than a time.Duration holds.
+	if span := float64(end.Unix()) - float64(start.Unix()); end.Sub(start)/step > maxPoints || span/step.Seconds() > maxPoints+1 {
+		return nil, nil, problem{badData, errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")}
+	}
+	return s.evaluate(r, end, func(e promql.QueryEngine, opts promql.QueryOpts) (promql.Query, error) {
+		return e.NewRangeQuery(r.Context(), s.Store, opts, r.Form.Get("query"), start, end, step)
 	})
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, eval func(context.Context) (*promql.Result, error)) {
-	if err := r.ParseForm(); err != nil {
-		fail(w, bad("form: %w", err))
-		return
+// evaluate answers a query whose last evaluation is at end.
+func (s *Server) evaluate(r *http.Request, end time.Time, build func(promql.QueryEngine, promql.QueryOpts) (promql.Query, error)) (any, annotations.Annotations, error) {
+	if s.Engine == nil {
+		return nil, nil, missing("queries")
 	}
-	if r.Form.Get("query") == "" {
-		fail(w, bad("parameter query: missing"))
-		return
+	limit, err := limitIn(r.Form)
+	if err != nil {
+		return nil, nil, err
 	}
-	timeout := queryTimeout
-	if v := r.Form.Get("timeout"); v != "" {
-		d, err := duration("timeout", v)
-		if err == nil && d <= 0 {
-			err = bad("parameter timeout: zero or negative; give a positive duration such as 10s")
-		}
-		if err != nil {
-			fail(w, err)
-			return
-		}
-		timeout = min(d, queryTimeout)
+	opts, err := queryOpts(r.Form)
+	if err != nil {
+		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	ctx, cancel, err := withTimeout(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer cancel()
-	res, err := eval(ctx)
+	q, err := build(s.Engine, opts)
 	if err != nil {
-		fail(w, err)
-		return
+		return nil, nil, invalid("query", err)
 	}
-	warnings, infos := res.Warnings.AsStrings(r.Form.Get("query"), maxNotes, maxNotes)
-	write(w, http.StatusOK, response{Status: "success", Data: queryData(res.Value), Warnings: warnings, Infos: infos})
+	defer q.Close()
+	res := q.Exec(ctx)
+	if res.Err != nil {
+		return nil, nil, res.Err
+	}
+	notes := res.Warnings
+	for _, w := range s.incomplete(q.Statement(), end) {
+		notes.Add(w)
+	}
+	value, cut := truncate(res.Value, limit)
+	if cut {
+		notes.Add(errTruncated)
+	}
+	d := fmt.Appendf(nil, `{"resultType":%q,"result":`, value.Type())
+	d = appendValue(d, value)
+	switch v := r.Form.Get("stats"); v {
+	case "":
+	default:
+		notes.Add(fmt.Errorf("value %q for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\"", v))
+		fallthrough
+	case "true", "all":
+		counts, err := json.Marshal(stats.NewQueryStats(q.Stats()))
+		if err != nil {
+			return nil, nil, problem{internal, fmt.Errorf("render stats: %w", err)}
+		}
+		d = append(append(d, `,"stats":`...), counts...)
+	}
+	return rendered(append(d, '}')), notes, nil
 }
 
-func (s *Server) time(r *http.Request, name string, absent time.Time) (time.Time, error) {
-	v := r.Form.Get(name)
+func queryOpts(form url.Values) (promql.QueryOpts, error) {
+	var lookback time.Duration
+	if v := form.Get("lookback_delta"); v != "" {
+		var err error
+		if lookback, err = parseDuration(v); err != nil {
+			return nil, problem{badData, fmt.Errorf("error parsing lookback delta duration: %w", err)}
+		}
+	}
+	return promql.NewPrometheusQueryOpts(form.Get("stats") == "all", lookback, nil), nil
+}
+
+// withTimeout bounds a query by the parameter timeout. It can only shorten what the server allows.
+func withTimeout(r *http.Request) (context.Context, context.CancelFunc, error) {
+	v := r.Form.Get("timeout")
 	if v == "" {
-		if absent.IsZero() {
-			return time.Time{}, bad("parameter %s: missing", name)
-		}
-		return absent, nil
+		return r.Context(), func() {}, nil
 	}
-	if sec, err := strconv.ParseFloat(v, 64); err == nil {
-		if math.Abs(sec) > 1e11 || math.IsNaN(sec) {
-			return time.Time{}, bad("parameter %s: %q is out of range; give seconds, not milliseconds", name, v)
-		}
-		return time.UnixMilli(int64(math.Round(sec * 1000))), nil
+	d, err := parseDuration(v)
+	if err == nil && d <= 0 {
+		err = fmt.Errorf("timeout must be positive, got %s", d)
 	}
-	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil {
-		return time.Time{}, bad("parameter %s: %q is neither RFC 3339 nor Unix seconds", name, v)
+		return nil, nil, invalid("timeout", err)
 	}
-	return t, nil
+	ctx, cancel := context.WithTimeout(r.Context(), d)
+	return ctx, cancel, nil
 }
 
-func duration(name, v string) (time.Duration, error) {
-	if sec, err := strconv.ParseFloat(v, 64); err == nil && math.Abs(sec) < 1e9 {
-		return time.Duration(sec * float64(time.Second)), nil
+func truncate(v parser.Value, limit int) (parser.Value, bool) {
+	if limit == 0 {
+		return v, false
 	}
-	d, err := model.ParseDuration(v)
-	if err != nil {
-		return 0, bad("parameter %s: %q is neither a duration such as 15s nor seconds", name, v)
+	switch v := v.(type) {
+	case promql.Vector:
+		if len(v) > limit {
+			return v[:limit], true
+		}
+	case promql.Matrix:
+		if len(v) > limit {
+			return v[:limit], true
+		}
 	}
-	return time.Duration(d), nil
+	return v, false
 }
 
-// fail answers with Prometheus's error types.
-func fail(w http.ResponseWriter, err error) {
-	status, kind := http.StatusUnprocessableEntity, "execution"
-	var badReq badRequest
-	var parse parser.ParseErrors
-	var timeout promql.ErrQueryTimeout
-	var canceled promql.ErrQueryCanceled
+// formatQuery is GET and POST /api/v1/format_query: the query, indented.
+func (s *Server) formatQuery(r *http.Request) (any, annotations.Annotations, error) {
+	expr, err := s.parser.ParseExpr(r.Form.Get("query"))
+	if err != nil {
+		return nil, nil, invalid("query", err)
+	}
+	return expr.Pretty(0), nil, nil
+}
+
+// exemplars is GET and POST /api/v1/query_exemplars. None are stored; the request is checked all the same.
+func (s *Server) exemplars(r *http.Request) (any, annotations.Annotations, error) {
+	start, err := timeIn(r.Form, "start", minTime)
+	if err != nil {
+		return nil, nil, err
+	}
+	end, err := timeIn(r.Form, "end", maxTime)
 	switch {
-	case errors.As(err, &badReq), errors.As(err, &parse):
-		status, kind = http.StatusBadRequest, "bad_data"
-	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
-		status, kind = http.StatusServiceUnavailable, "timeout"
-	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
-		status, kind = 499, "canceled"
+	case err != nil:
+		return nil, nil, err
+	case end.Before(start):
+		return nil, nil, invalid("end", errBackwards)
 	}
-	write(w, status, response{Status: "error", ErrorType: kind, Error: err.Error()})
+	if _, err := s.parser.ParseExpr(r.Form.Get("query")); err != nil {
+		return nil, nil, invalid("query", err)
+	}
+	return []any{}, nil, nil
 }

@@ -10,37 +10,44 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/promql"
-
-	"github.com/flyball/flyball/internal/loop"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
 )
 
-// Evaluator answers PromQL over everything that is stored.
-type Evaluator interface {
-	Instant(ctx context.Context, expr string, t time.Time) (*promql.Result, error)
-	Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (*promql.Result, error)
-}
-
-// Options are what the server shows.
+// Options are what the server shows. Where a field is nil, the routes that need it answer "unavailable", 503.
 type Options struct {
-	Queries Evaluator
+	Engine   promql.QueryEngine
+	Store    storage.Queryable
+	Lookback time.Duration // how long a sample speaks, for /federate: as the engine's; 0 means 6 s
+	Targets  func() []Target
+	Metadata func() map[string][]metadata.Metadata // by metric name
+
 	Metrics prometheus.Gatherer
 	Ready   func() error     // nil error: decisions are being made
 	Now     func() time.Time // for queries without a time
 	Version string
-	// Explain finds an autoscaler's last decision at or before a time; loop.Records does.
-	Explain func(namespace, name string, at time.Time) (loop.Explanation, error)
+	API     http.Handler // answers below /api/decision/
 }
 
 // Server serves the HTTP API.
-type Server struct{ Options }
+type Server struct {
+	Options
+	parser parser.Parser
+}
 
 // New makes a server; it listens to nothing until Serve.
-func New(o Options) *Server { return &Server{o} }
+func New(o Options) *Server {
+	if o.Lookback <= 0 {
+		o.Lookback = 6 * time.Second
+	}
+	return &Server{o, parser.NewParser(parser.Options{})}
+}
 
 const (
 	headerTimeout = 5 * time.Second
-	// queryTimeout bounds one query. A dashboard gives up after 30 s; a stuck query must not outlive it.
+	// queryTimeout bounds one request of the API. A dashboard gives up after 30 s; a stuck query must not outlive it.
 	queryTimeout = 30 * time.Second
 	stopTimeout  = 2 * time.Second
 )
@@ -49,14 +56,14 @@ const (
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", s.ready)
-	for _, method := range []string{"GET ", "POST "} {
-		mux.HandleFunc(method+"/api/v1/query", s.query)
-		mux.HandleFunc(method+"/api/v1/query_range", s.queryRange)
+	for _, path := range []string{"/healthz", "/-/healthy"} { // the second is Prometheus's name for it
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	}
-	mux.HandleFunc("GET "+ExplainPath, s.explain)
-	mux.HandleFunc("GET /api/v1/status/buildinfo", s.buildinfo)
+	for _, path := range []string{"/readyz", "/-/ready"} {
+		mux.HandleFunc("GET "+path, s.ready)
+	}
+	s.routes(mux)
+	mux.Handle("/api/decision/", s.API)
 	return mux
 }
 
@@ -70,7 +77,9 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 
 // Serve answers on the listener until ctx ends, then gives requests under way 2 s to finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
+	requests, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests }}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {
@@ -81,6 +90,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := srv.Shutdown(stop); err != nil {
+		end()
 		_ = srv.Close()
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {

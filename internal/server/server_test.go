@@ -1,109 +1,67 @@
 package server
 
 import (
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-
-	"github.com/flyball/flyball/query"
-	"github.com/flyball/flyball/store"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-
-// facts is a store with a queue of 3 at noon and 5 a second later, and an engine over it.
-type facts struct {
-	store  *store.Store
-	engine *query.Engine
-}
-
-func (f facts) Instant(ctx context.Context, expr string, t time.Time) (*promql.Result, error) {
-	return f.engine.Instant(ctx, f.store, expr, t)
-}
-
-func (f facts) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (*promql.Result, error) {
-	return f.engine.Range(ctx, f.store, expr, start, end, step)
-}
-
-func newTestServer(t *testing.T) *Server {
-	t.Helper()
-	now := noon
-	s, err := store.Open(store.Options{Dir: t.TempDir(), Clock: func() time.Time { return now }})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	queue := &store.Series{Labels: labels.FromStrings("__name__", "queue", "pod", "p0")}
-	for _, v := range []float64{3, 5} {
-		_, err := s.Append([]store.Sample{{Series: queue, Value: v}})
-		require.NoError(t, err)
-		now = now.Add(time.Second)
-	}
-	return New(Options{
-		Queries: facts{s, query.New(query.Options{})}, Metrics: prometheus.NewRegistry(), Version: "v1",
-		Now: func() time.Time { return noon.Add(time.Second) }, Ready: func() error { return nil },
-	})
-}
 
 func get(t *testing.T, s *Server, target string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, http.NoBody))
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 
-// The answers are Prometheus's, to the letter: what a client library or a Grafana panel parses.
-func TestQueriesAnswerAsPrometheusDoes(t *testing.T) {
-	s := newTestServer(t)
-	const noonUnix = "1767268800"
-	for _, c := range []struct{ about, target, want string }{
-		{"an instant vector", "/api/v1/query?query=queue&time=" + noonUnix, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"queue","pod":"p0"},"value":[1767268800,"3"]}]}}`},
-		{"now, when no time is given", "/api/v1/query?query=queue", `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"queue","pod":"p0"},"value":[1767268801,"5"]}]}}`},
-		{"RFC 3339 and parameters it does not know, as KEDA sends", "/api/v1/query?query=queue&namespace=x&time=2026-01-01T12:00:00.5Z", `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"queue","pod":"p0"},"value":[1767268800.5,"3"]}]}}`},
-		{"an empty vector is a list, not null", "/api/v1/query?query=nothing", `{"status":"success","data":{"resultType":"vector","result":[]}}`},
-		{"a scalar; values that JSON has no number for", "/api/v1/query?query=1/0&time=" + noonUnix, `{"status":"success","data":{"resultType":"scalar","result":[1767268800,"+Inf"]}}`},
-		{"a string", `/api/v1/query?query="x"&time=` + noonUnix, `{"status":"success","data":{"resultType":"string","result":[1767268800,"x"]}}`},
-		{"a range", "/api/v1/query_range?query=queue&step=1&start=" + noonUnix + "&end=1767268801", `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"queue","pod":"p0"},"values":[[1767268800,"3"],[1767268801,"5"]]}]}}`},
-		{"a step as a duration", "/api/v1/query_range?query=queue&step=1s&start=" + noonUnix + "&end=" + noonUnix, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"queue","pod":"p0"},"values":[[1767268800,"3"]]}]}}`},
-		{"build information", "/api/v1/status/buildinfo", `{"status":"success","data":{"application":"flyball","version":"v1"}}`},
-	} {
-		code, body := get(t, s, c.target)
-		require.Equal(t, http.StatusOK, code, c.about)
-		require.Equal(t, c.want, body, c.about)
-	}
-	w := httptest.NewRecorder()
-	r := httptest.NewRequest(http.MethodPost, "/api/v1/query", strings.NewReader(url.Values{"query": {"queue"}}.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	s.Handler().ServeHTTP(w, r)
-	require.Contains(t, w.Body.String(), `"value":[1767268801,"5"]`, "a form that is posted")
-}
-
-func TestBadQueriesSayWhatToMend(t *testing.T) {
+// The answers are Prometheus's to the letter where numbers are: what a client library or a Grafana panel parses.
+func TestNumbersAreWrittenAsPrometheusWritesThem(t *testing.T) {
 	s := newTestServer(t)
 	for target, want := range map[string]string{
-		"/api/v1/query": "parameter query: missing",
-		"/api/v1/query?query=queue&time=yesterday":                     "neither RFC 3339 nor Unix seconds",
-		"/api/v1/query?query=queue&time=1767268800000":                 "give seconds, not milliseconds",
-		"/api/v1/query?query=sum(":                                     "parse error",
-		"/api/v1/query?query=queue&timeout=soon":                       "parameter timeout",
-		"/api/v1/query?query=queue&timeout=0":                          "zero or negative",
-		"/api/v1/query_range?query=queue&end=5&step=1":                 "parameter start: missing",
-		"/api/v1/query_range?query=queue&start=9&end=5&step=1":         "before start",
-		"/api/v1/query_range?query=queue&start=1&end=5&step=0":         "zero or negative",
-		"/api/v1/query_range?query=queue&start=1&end=99999999&step=1s": "more than 11000 points",
+		`/api/v1/query?query=odd{value="tiny"}&time=1767268800.5`:   `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"odd","value":"tiny"},"value":[1767268800.500,"1.5e-09"]}]}}`,
+		`/api/v1/query?query=odd{value="huge"}`:                     `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"odd","value":"huge"},"value":[1767268859,"2.5e+25"]}]}}`,
+		`/api/v1/query?query=1e25&time=-0.007`:                      `{"status":"success","data":{"resultType":"scalar","result":[-0.007,"10000000000000000000000000"]}}`,
+		`/api/v1/query_range?query=vector(1)&step=60&start=0&end=0`: `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[0,"1"]]}]}}`,
+	} {
+		code, body := get(t, s, target)
+		require.Equal(t, http.StatusOK, code, target)
+		require.Equal(t, want, body, target)
+	}
+}
+
+func TestBadRequestsSayWhatToMend(t *testing.T) {
+	s := newTestServer(t)
+	for target, want := range map[string]string{
+		"/api/v1/query":                                                 `invalid parameter \"query\"`,
+		"/api/v1/query?query=odd&time=yesterday":                        `invalid parameter \"time\": cannot parse \"yesterday\" to a valid timestamp; give RFC 3339 or Unix seconds`,
+		"/api/v1/query?query=odd&time=NaN":                              "valid timestamp",
+		"/api/v1/query?query=odd&limit=-1":                              `invalid parameter \"limit\": limit must be non-negative`,
+		"/api/v1/query?query=odd&limit=1.5":                             "whole number",
+		"/api/v1/query?query=odd&lookback_delta=long":                   "error parsing lookback delta duration",
+		"/api/v1/query?query=odd&timeout=0":                             "timeout must be positive",
+		"/api/v1/query_range?query=odd&start=9&end=5&step=1":            "before start",
+		"/api/v1/query_range?query=odd&start=1&end=5&step=1e300":        "beyond 292 years",
+		"/api/v1/query_range?query=odd&start=-1e300&end=1e300&step=9e9": "11,000 points",
+		"/api/v1/series?match[]=odd&limit=x":                            `invalid parameter \"limit\"`,
+		"/api/v1/label/pod%FF/values":                                   "invalid label name",
+		"/api/v1/query?query=odd&%zz":                                   "error parsing form values",
+		"/api/v1/metadata?limit_per_metric=x":                           "limit_per_metric must be a number",
 	} {
 		code, body := get(t, s, target)
 		require.Equal(t, http.StatusBadRequest, code, "%s: %s", target, body)
@@ -112,28 +70,148 @@ func TestBadQueriesSayWhatToMend(t *testing.T) {
 	}
 }
 
-// endless is a query that ends only with its deadline.
-type endless struct{ Evaluator }
-
-func (endless) Instant(ctx context.Context, _ string, _ time.Time) (*promql.Result, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
+// What Prometheus has learnt since the version that was recorded; the expectations are version 3.16's.
+func TestLimitsLookbackNamesAndNotes(t *testing.T) {
+	s := newTestServer(t)
+	const cut = `"warnings":["results truncated due to limit"]`
+	for _, c := range []struct{ target, want string }{
+		{"/api/v1/query?query=sort(requests_total)&limit=1", `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"requests_total","namespace":"chat","pod":"p0"},"value":[1767268859,"59"]}]},` + cut + `}`},
+		{`/api/v1/query_range?query=odd&limit=1&start=1767268800&end=1767268800&step=1`, cut},
+		{"/api/v1/query?query=count(odd)&limit=1", `"value":[1767268859,"6"]}]}}`},
+		{"/api/v1/series?match[]=odd&limit=1", `{"status":"success","data":[{"__name__":"odd","value":"huge"}],` + cut + `}`},
+		{"/api/v1/labels?limit=2", `{"status":"success","data":["__name__","le"],` + cut + `}`},
+		{"/api/v1/label/pod/values?limit=2", `{"status":"success","data":["p0","p1"],` + cut + `}`},
+		{"/api/v1/label/pod/values?limit=3", `{"status":"success","data":["p0","p1","p2"]}`},
+		{`/api/v1/query?query=quoted&time=1767268869&lookback_delta=11s`, `"value":[1767268869,"1"]`},
+		{`/api/v1/query?query=quoted&time=1767268869`, `"result":[]`},
+		{`/api/v1/query_range?query=quoted&start=1767268869&end=1767268869&step=1&lookback_delta=10.5`, `"values":[[1767268869,"1"]]`},
+		{`/api/v1/query?query={"vllm:num_requests_waiting","pod"="p0"}`, `"pod":"p0"}`},
+		{`/api/v1/label/U__pod/values`, `["p0","p1","p2"]`},
+		{`/api/v1/label/U__text_20_of_2f_it/values`, `"data":[]`},
+		{`/api/v1/label/a%20b%2Fc/values`, `"data":[]`},
+		{`/api/v1/query?query=rate(odd{value="third"}[10s])`, `"infos":["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"odd\" (1:6)"]`},
+		{`/api/v1/query?query=quantile(2,odd)`, `"warnings":["PromQL warning: quantile value should be between 0 and 1`},
+		{`/api/v1/query?query=odd&stats=yes`, `\"stats\" is deprecated`},
+		{`/api/v1/query?query=quoted&stats=all`, `"samples":{"totalQueryableSamples":1,"samplesRead":1,"seriesTouched":1,"peakSamples":1}`},
+	} {
+		code, body := get(t, s, c.target)
+		require.Equal(t, http.StatusOK, code, "%s: %s", c.target, body)
+		require.Contains(t, body, c.want, c.target)
+	}
 }
 
-func TestAQueryEndsWithItsTimeout(t *testing.T) {
+func TestBuildInformationIsOfTheAPIThatIsSpoken(t *testing.T) {
+	_, body := get(t, newTestServer(t), "/api/v1/status/buildinfo")
+	var got struct{ Data map[string]string }
+	require.NoError(t, json.Unmarshal([]byte(body), &got))
+	require.Equal(t, "flyball", got.Data["application"])
+	require.Equal(t, "v1", got.Data["revision"])
+	mod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	require.Contains(t, string(mod), "github.com/prometheus/prometheus v0."+strings.Replace(got.Data["version"], "3.", "3", 1)+"\n",
+		"the module's v0.3xx is Prometheus 3.xx")
+}
+
+func TestAnswersAreCompressedForThoseWhoTakeIt(t *testing.T) {
 	s := newTestServer(t)
-	s.Queries = endless{}
-	code, body := get(t, s, "/api/v1/query?query=queue&timeout=1ms")
+	for _, target := range []string{"/api/v1/query?query=odd", "/federate?match[]=odd"} {
+		_, plain := get(t, s, target)
+		r := httptest.NewRequest(http.MethodGet, target, http.NoBody)
+		r.Header.Set("Accept-Encoding", "deflate;q=0, gzip")
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		require.Equal(t, "gzip", w.Header().Get("Content-Encoding"), target)
+		require.Equal(t, "Accept-Encoding", w.Header().Get("Vary"), target)
+		z, err := gzip.NewReader(w.Body)
+		require.NoError(t, err)
+		body, err := io.ReadAll(z)
+		require.NoError(t, err)
+		require.Equal(t, plain, strings.TrimSpace(string(body)))
+	}
+}
+
+// endless is a storage that answers only when the asker gives up, and broken one that fails.
+type endless struct{ storage.Querier }
+
+func (endless) Select(ctx context.Context, _ bool, _ *storage.SelectHints, _ ...*labels.Matcher) storage.SeriesSet {
+	<-ctx.Done()
+	return storage.ErrSeriesSet(ctx.Err())
+}
+func (endless) Close() error { return nil }
+
+func storageOf(q storage.Querier, err error) storage.Queryable {
+	return storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return q, err })
+}
+
+func TestErrorsHaveTheTypesOfPrometheus(t *testing.T) {
+	s := newTestServer(t)
+	healthy := s.Store
+	s.Store = storageOf(endless{}, nil)
+	code, body := get(t, s, "/api/v1/query?query=odd&timeout=1ms")
 	require.Equal(t, http.StatusServiceUnavailable, code, body)
 	require.Contains(t, body, `"errorType":"timeout"`)
+
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(gone, http.MethodGet, "/api/v1/query?query=odd", http.NoBody))
+	require.Equal(t, 499, w.Code, w.Body)
+	require.Contains(t, w.Body.String(), `"errorType":"canceled"`)
+
+	s.Store = storageOf(nil, errors.New("the disk is gone"))
+	for _, target := range []string{"/api/v1/query?query=odd", "/api/v1/labels"} {
+		code, body = get(t, s, target)
+		require.Equal(t, http.StatusUnprocessableEntity, code, body)
+		require.Contains(t, body, `"errorType":"execution"`)
+	}
+	require.Equal(t, internal, kindOf(fmt.Errorf("query: %w", promql.ErrStorage{Err: errors.New("a chunk is torn")})))
+	code, body = get(t, s, "/federate?match[]=odd")
+	require.Equal(t, http.StatusInternalServerError, code, body)
+
+	s.Store = healthy
+	code, body = get(t, s, "/api/v1/query?query=odd%2Bon()+odd")
+	require.Equal(t, http.StatusUnprocessableEntity, code, body)
+	require.Contains(t, body, `"errorType":"execution"`)
 }
 
-func TestHealthReadinessAndMetrics(t *testing.T) {
+func TestWhatIsNotGivenIsUnavailable(t *testing.T) {
+	s := New(Options{Metrics: prometheus.NewRegistry(), Now: time.Now, API: http.NotFoundHandler()})
+	for _, target := range []string{"query?query=x", "query_range?query=x&start=1&end=2&step=1", "series?match[]=x", "labels", "label/pod/values", "targets", "metadata"} {
+		code, body := get(t, s, "/api/v1/"+target)
+		require.Equal(t, http.StatusServiceUnavailable, code, target)
+		require.Contains(t, body, `"errorType":"unavailable"`, target)
+	}
+	code, _ := get(t, s, "/federate?match[]=x")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+}
+
+func TestMetadataByName(t *testing.T) {
 	s := newTestServer(t)
-	code, _ := get(t, s, "/healthz")
-	require.Equal(t, http.StatusOK, code)
-	code, _ = get(t, s, "/readyz")
-	require.Equal(t, http.StatusOK, code)
+	s.Metadata = func() map[string][]metadata.Metadata {
+		return map[string][]metadata.Metadata{
+			"a": {{Type: "gauge", Help: "A."}, {Type: "counter", Help: "A too."}},
+			"b": {{Type: "histogram", Help: "B.", Unit: "seconds"}},
+		}
+	}
+	for target, want := range map[string]string{
+		"/api/v1/metadata": `{"a":[{"type":"gauge","unit":"","help":"A."},{"type":"counter","unit":"","help":"A too."}],"b":[{"type":"histogram","unit":"seconds","help":"B."}]}`,
+		"/api/v1/metadata?limit=1&limit_per_metric=1": `{"a":[{"type":"gauge","unit":"","help":"A."}]}`,
+		"/api/v1/metadata?metric=b":                   `{"b":[{"type":"histogram","unit":"seconds","help":"B."}]}`,
+		"/api/v1/metadata?metric=c":                   `{}`,
+		"/api/v1/metadata?limit=0":                    `{}`,
+	} {
+		code, body := get(t, s, target)
+		require.Equal(t, http.StatusOK, code, target)
+		require.Equal(t, `{"status":"success","data":`+want+`}`, body, target)
+	}
+}
+
+func TestHealthReadinessMetricsAndDecisions(t *testing.T) {
+	s := newTestServer(t)
+	for _, path := range []string{"/healthz", "/readyz", "/-/healthy", "/-/ready"} {
+		code, _ := get(t, s, path)
+		require.Equal(t, http.StatusOK, code, path)
+	}
 	s.Ready = func() error { return errors.New("no decision yet") }
 	code, body := get(t, s, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -144,6 +222,9 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	s.Metrics = reg
 	_, body = get(t, s, "/metrics")
 	require.Contains(t, body, "flyball_x 4")
+
+	_, body = get(t, s, "/api/decision/v1/watch")
+	require.Equal(t, "decisions at /api/decision/v1/watch", body)
 }
 
 func TestServeStopsWhenItsContextEnds(t *testing.T) {
@@ -153,7 +234,7 @@ func TestServeStopsWhenItsContextEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l) }()
-	resp, err := http.Get("http://" + l.Addr().String() + "/healthz")
+	resp, err := client.Get("http://" + l.Addr().String() + "/healthz")
 	require.NoError(t, err)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
@@ -161,5 +242,4 @@ func TestServeStopsWhenItsContextEnds(t *testing.T) {
 	require.Equal(t, "ok\n", string(body))
 	stop()
 	require.NoError(t, <-done)
-	http.DefaultClient.CloseIdleConnections()
 }
