@@ -308,6 +308,7 @@ func eventsAreNews(t *testing.T, w *world) {
 	a := w.actuator(t, Options{Events: recorder})
 	for _, to := range []int32{3, 5} {
 		target := w.target(t, workers, "chat")
+		target.DecisionID = "4711"
 		require.True(t, a.Apply(t.Context(), target, w.scaler(), decide(target, to)).Applied)
 	}
 	stranger := actuatorFor(t, w.cp.As("stranger"), Options{Events: recorder})
@@ -334,5 +335,6 @@ func eventsAreNews(t *testing.T, w *world) {
 	require.Len(t, all, 3, "%v", notes)
 	require.Contains(t, notes["SuccessfulRescale New size: 3"], "New size: 3; reason: need: waiting asks for 3")
 	require.Contains(t, notes["SuccessfulRescale New size: 5"], "waiting asks for 5")
+	require.True(t, strings.HasSuffix(notes["SuccessfulRescale New size: 5"], "; decision 4711"))
 	require.Contains(t, notes["FailedRescale New size: 8"], `error: Refused: write of its scale: workers.example.com "chat" is forbidden`)
 }

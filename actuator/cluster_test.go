@@ -41,10 +41,12 @@ func TestOnARealAPIServer(t *testing.T) {
 	cp := controlplane.ForTest(t, controlplane.Options{CRDs: []string{
 		"testdata/workers.yaml", "../deploy/crd/autoscaling.aibrix.ai_podautoscalers.yaml",
 	}})
+	var slow takenUp
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, *world)
 	}{
+		{"a native HPA is left to Kubernetes", slow.begin}, // which looks at it within 15 s
 		{"a write is seen by everybody, and as ours", aWriteIsSeen},
 		{"a Deployment is scaled while its controller writes its status", aDeploymentIsScaled},
 		{"what does not change the spec does not stop a write", harmlessChanges},
@@ -59,9 +61,14 @@ func TestOnARealAPIServer(t *testing.T) {
 		{"a status is written, and nothing else", statusIsWritten},
 		{"a status makes room for an edit of the spec", statusYields},
 		{"a status is not written to a namesake", statusOfANamesake},
+		{"a native HPA is written once, and again when it is not as wanted", nativeAtRest},
+		{"a native HPA of AIBrix's goes on, a stranger's is left alone", nativeTakesOver},
+		{"a native HPA goes when it is not wanted any more", nativeGoes},
+		{"a native HPA goes with its autoscaler, or stays, as Kubernetes says", nativeIsCollected},
 		{"two contend for a Lease", contenders},
 		{"a Lease that was taken away", stolenLease},
 		{"a leader stops before another begins", leaderNoMore},
+		{"a native HPA scales, and its conditions are ours", slow.end},
 		{"the API server goes away and comes back", outage}, // last: it disturbs the others' connections
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newWorld(t, cp)) })

@@ -1,7 +1,6 @@
 package actuator
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -13,51 +12,6 @@ import (
 	"github.com/flyball/flyball/decider"
 )
 
-// Types of a PodAutoscaler's conditions. The first status sets them all.
-const (
-	AbleToScale    = "AbleToScale"    // the target's scale can be read and written
-	ScalingActive  = "ScalingActive"  // decisions are made from metrics; the message is the explanation of the last one
-	ScalingLimited = "ScalingLimited" // something other than the metrics had the last word
-	ValidSpec      = "ValidSpec"      // spec and annotations make a policy
-	Ready          = "Ready"          // the first three that must be True are: ValidSpec, AbleToScale, ScalingActive
-)
-
-// Reasons of the conditions. Where Kubernetes' HorizontalPodAutoscaler has one, it is that one. A failed write's reason
-// in AbleToScale is its Outcome.Why.
-const (
-	AsExpected  = "AsExpected"
-	InvalidSpec = "InvalidSpec"
-
-	SucceededGetScale  = "SucceededGetScale"
-	SucceededRescale   = "SucceededRescale" // stays until something else is known
-	FailedGetScale     = "FailedGetScale"
-	NoScaleSubresource = "NoScaleSubresource"
-	NoSelector         = "NoSelector"
-	TargetNotFound     = "TargetNotFound"
-
-	ValidMetricFound   = "ValidMetricFound"
-	FailedGetMetric    = "FailedGetMetric"
-	FailedComputeScale = "FailedComputeScale"
-	ScalingDisabled    = "ScalingDisabled"
-	Advised            = "Advised"
-	Delegated          = "Delegated"
-
-	DesiredWithinRange = "DesiredWithinRange"
-	TooFewReplicas     = "TooFewReplicas"
-	TooManyReplicas    = "TooManyReplicas"
-	RateLimited        = "RateLimited"
-	ScaleUpDelayed     = "ScaleUpDelayed"
-	ScaleDownDelayed   = "ScaleDownDelayed"
-	Panicking          = "Panicking"
-	ActivationScale    = "ActivationScale"
-	IncompleteMetrics  = "IncompleteMetrics"
-	PodsStarting       = "PodsStarting"
-	PodsUnschedulable  = "PodsUnschedulable"
-	Paused             = "Paused"
-
-	Pending = "Pending" // nothing is known yet
-)
-
 // maxMessage is the API's limit on a condition's message, in bytes.
 const maxMessage = 32768
 
@@ -66,16 +20,23 @@ type Turn struct {
 	Autoscaler *v1alpha1.PodAutoscaler // as last read; not changed
 	At         time.Time
 
-	Invalid field.ErrorList // what is wrong with the spec, or with its queries; empty: nothing
+	Invalid  field.ErrorList    // what is wrong with the spec, or with its queries; empty: nothing
+	Warnings []v1alpha1.Warning // what is questionable in spec, annotations and labels
 
 	// TargetReason says why the target's scale could not be read: FailedGetScale, NoScaleSubresource, NoSelector or
 	// TargetNotFound; empty when it could. TargetMessage says it to people, with what to do.
 	TargetReason, TargetMessage string
 
+	Contested   *Contested // who else has the target; nil: nobody
+	DelegatedTo string     // the ScaledObject that asks for decisions and writes them itself; empty: none
+	HPA         *HPAResult // what became of the native HorizontalPodAutoscaler; nil: there is none to care for
+
 	Policy   decider.Policy   // what was decided by; the zero value when Invalid
-	Input    decider.Input    // what was decided from
+	Input    decider.Input    // what was decided from, with its history
 	Decision decider.Decision // with its Outcome; without Reasons when there is none
 	Err      error            // why there is no decision, or why it was not acted on; nil with Invalid and TargetReason
+
+	DecisionID string // for the events; empty: not told
 }
 
 // decided says whether there is a decision.
@@ -96,8 +57,12 @@ func conditions(prev []metav1.Condition, t Turn) []metav1.Condition {
 	}
 	set(validSpec(t))
 	set(ableToScale(find(prev, AbleToScale), t))
+	set(signalsFresh(find(prev, SignalsFresh), t))
 	set(scalingActive(find(prev, ScalingActive), t))
 	set(scalingLimited(find(prev, ScalingLimited), t))
+	set(conflict(t))
+	set(paused(t))
+	set(delegated(t))
 	set(ready(out))
 	return out
 }
@@ -112,13 +77,29 @@ func find(all []metav1.Condition, kind string) metav1.Condition {
 
 func validSpec(t Turn) metav1.Condition {
 	if len(t.Invalid) == 0 {
-		return metav1.Condition{Type: ValidSpec, Status: metav1.ConditionTrue, Reason: AsExpected, Message: "the spec and the annotations are valid"}
+		return misplaced(t.Warnings)
 	}
 	all := make([]string, len(t.Invalid))
 	for i, err := range t.Invalid {
 		all[i] = err.Error()
 	}
 	return metav1.Condition{Type: ValidSpec, Status: metav1.ConditionFalse, Reason: InvalidSpec, Message: strings.Join(all, "; ")}
+}
+
+// misplaced is a valid spec's condition: settings that stand where nothing reads them are named. What else is questionable,
+// flyball lint says; most of it comes with manifests written for AIBrix, and is meant so.
+func misplaced(warnings []v1alpha1.Warning) metav1.Condition {
+	c := metav1.Condition{Type: ValidSpec, Status: metav1.ConditionTrue, Reason: AsExpected, Message: "the spec and the annotations are valid"}
+	var all []string
+	for _, w := range warnings {
+		if w.Misplaced {
+			all = append(all, w.String())
+		}
+	}
+	if len(all) > 0 {
+		c.Reason, c.Message = MisplacedSetting, strings.Join(all, "; ")
+	}
+	return c
 }
 
 // unlooked is the condition's state while the spec is invalid or the target can't be found: nobody looked.
@@ -142,6 +123,11 @@ func ableToScale(prev metav1.Condition, t Turn) metav1.Condition {
 	case len(t.Invalid) > 0:
 		c, _ = unlooked(AbleToScale, t)
 		return c
+	case t.contested() != nil:
+		c.Reason, c.Message = t.contested().Reason, t.contested().Message
+		return c
+	case t.HPA.ableToScale() != nil:
+		return *t.HPA.ableToScale()
 	case !t.decided():
 		return prev
 	case out.Applied:
@@ -167,6 +153,8 @@ func scalingActive(prev metav1.Condition, t Turn) metav1.Condition {
 	}
 	c := metav1.Condition{Type: ScalingActive, Status: metav1.ConditionTrue, Reason: ValidMetricFound, Message: Because(t.Decision)}
 	switch {
+	case t.HPA.involved():
+		return t.HPA.scalingActive()
 	case t.Err != nil:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, FailedComputeScale, t.Err.Error()
 		return c
@@ -178,68 +166,61 @@ func scalingActive(prev metav1.Condition, t Turn) metav1.Condition {
 		c.Status, c.Reason = metav1.ConditionFalse, FailedGetMetric
 	case decider.RuleZero:
 		c.Status, c.Reason = metav1.ConditionFalse, ScalingDisabled
-	case decider.RuleDelegated:
-		c.Reason = Delegated
+	case decider.RuleDelegated: // to a native HorizontalPodAutoscaler that nobody has looked for yet: whether it does its work is not known
+		return prev
 	default:
-		if t.Policy.Mode == decider.Advise {
+		switch {
+		case t.DelegatedTo != "":
+			c.Reason = Delegated
+		case t.Policy.Mode == decider.Advise:
 			c.Reason = Advised
 		}
 	}
 	return c
 }
 
-// scalingLimited names the last rule of the chain that put a limit in place of what the metrics ask for.
-func scalingLimited(prev metav1.Condition, t Turn) metav1.Condition {
-	if c, ok := unlooked(ScalingLimited, t); ok {
+// paused says what people have stopped, by annotation. It is no failure: Ready stays as it is.
+func paused(t Turn) metav1.Condition {
+	if c, ok := unlooked(Paused, t); ok {
 		return c
 	}
-	if !t.decided() {
-		return prev
+	c := metav1.Condition{Type: Paused, Status: metav1.ConditionTrue}
+	switch p := t.Policy.Pause; {
+	case p.Replicas != nil:
+		c.Reason, c.Message = PausedReplicas, "held at "+count(*p.Replicas)+" by annotation flyball.dev/paused-replicas"
+	case p.All, p.ScaleIn && p.ScaleOut:
+		c.Reason, c.Message = Paused, "nothing changes, by annotation flyball.dev/paused or by both paused-scale-in and paused-scale-out"
+	case p.ScaleIn:
+		c.Reason, c.Message = PausedScaleIn, "nothing is lowered, by annotation flyball.dev/paused-scale-in"
+	case p.ScaleOut:
+		c.Reason, c.Message = PausedScaleOut, "nothing is raised, by annotation flyball.dev/paused-scale-out"
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, NotPaused, "nothing is paused"
 	}
-	for _, r := range slices.Backward(t.Decision.Reasons) {
-		if reason := limit(r); reason != "" {
-			return metav1.Condition{Type: ScalingLimited, Status: metav1.ConditionTrue, Reason: reason, Message: r.String()}
-		}
-	}
-	return metav1.Condition{Type: ScalingLimited, Status: metav1.ConditionFalse, Reason: DesiredWithinRange, Message: "the count is what the metrics ask for"}
+	return c
 }
 
-// limit is how a condition names the limit that the reason speaks of; empty when it is none.
-func limit(r decider.Reason) string {
-	switch r.Rule {
-	case decider.RuleBounds, decider.RuleSchedule:
-		switch r.Case {
-		case decider.CaseMax:
-			return TooManyReplicas
-		case decider.CaseOpen:
-			return ""
+// delegated says who writes the target's scale in flyball's place.
+func delegated(t Turn) metav1.Condition {
+	c := metav1.Condition{Type: Delegated, Status: metav1.ConditionTrue}
+	unknown, notLooked := unlooked(Delegated, t)
+	switch {
+	case t.DelegatedTo != "":
+		c.Reason, c.Message = ToScaledObject, "KEDA scales the target as flyball decides, by ScaledObject "+t.DelegatedTo
+	case notLooked:
+		return unknown
+	case t.HPA.involved():
+		c.Reason, c.Message = ToNativeHPA, t.HPA.Message
+		if !t.HPA.Stands {
+			c.Status, c.Reason = metav1.ConditionFalse, t.HPA.Reason
 		}
-		return TooFewReplicas
-	case decider.RulePause:
-		return Paused
-	case decider.RuleCapacity:
-		return PodsUnschedulable
-	case decider.RuleStarting:
-		return PodsStarting
-	case decider.RuleRate:
-		return RateLimited
-	case decider.RuleUpDelay:
-		return ScaleUpDelayed
-	case decider.RuleDownDelay:
-		return ScaleDownDelayed
-	case decider.RulePanic:
-		if r.From != r.To {
-			return Panicking
-		}
-	case decider.RuleActivation:
-		return ActivationScale
-	case decider.RuleIncomplete:
-		return IncompleteMetrics
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, NotDelegated, "flyball decides, and nobody writes in its place"
 	}
-	return ""
+	return c
 }
 
-// ready sums the others up: it has the reason and the message of the first that fails.
+// ready sums three of the others up: it has the reason and the message of the first that fails.
 func ready(all []metav1.Condition) metav1.Condition {
 	for _, kind := range []string{ValidSpec, AbleToScale, ScalingActive} {
 		if c := find(all, kind); c.Status != metav1.ConditionTrue {

@@ -2,10 +2,13 @@ package actuator
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -19,6 +22,9 @@ func says(s v1alpha1.PodAutoscalerStatus, kind string) string {
 	return string(c.Status) + " " + c.Reason
 }
 
+// with is a copy with a change.
+func with[T any](v T, change func(*T)) T { change(&v); return v }
+
 func message(s v1alpha1.PodAutoscalerStatus, kind string) string {
 	return find(s.Conditions, kind).Message
 }
@@ -26,11 +32,12 @@ func message(s v1alpha1.PodAutoscalerStatus, kind string) string {
 func TestConditionsSayHowItGoes(t *testing.T) {
 	applied := decider.Outcome{Applied: true}
 	unchanged := decider.Outcome{Why: decider.Unchanged}
-	with := func(p decider.Policy, f func(*decider.Policy)) decider.Policy { f(&p); return p }
 	blind := load(3, 0)
 	blind.Windows[0].Stable = decider.Window{Range: time.Minute, At: noon, State: decider.Missing, NewestAge: -1, Expected: 3}
 	crowded := load(3, 48)
 	crowded.Unschedulable = 2
+	rationed := load(3, 48)
+	rationed.Quota = decider.Quota{Name: "gpus", Resource: "requests.nvidia.com/gpu", Most: 3}
 	calm := load(3, 5)
 	calm.Windows[0].Panic = calm.Windows[0].Stable
 	partly := load(3, 5)
@@ -109,8 +116,8 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 			"True SucceededGetScale", "False ScalingDisabled", "False DesiredWithinRange", "False ScalingDisabled", "left at 0",
 		},
 		{
-			"left to an HPA", turnOf(with(waiting(), func(p *decider.Policy) { p.Strategy = decider.HPA }), load(3, 48), unchanged),
-			"True SucceededGetScale", "True Delegated", "False DesiredWithinRange", "True AsExpected", "HorizontalPodAutoscaler decides",
+			"left to an HPA that nobody has looked for", turnOf(with(waiting(), func(p *decider.Policy) { p.Strategy = decider.HPA }), load(3, 48), unchanged),
+			"True SucceededGetScale", "Unknown Pending", "False DesiredWithinRange", "Unknown Pending", "nothing is known",
 		},
 		{
 			"panic keeps them", turnOf(with(waiting(), func(p *decider.Policy) { p.Strategy, p.PanicWindow, p.PanicThreshold = decider.KPA, 10*time.Second, 2 }),
@@ -129,6 +136,18 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 			"deleted meanwhile", turnOf(waiting(), load(3, 48), decider.Outcome{Why: decider.TargetGone, Detail: "not found"}),
 			"False TargetNotFound", "True ValidMetricFound", "False DesiredWithinRange", "False TargetNotFound", "waiting asks for 5",
 		},
+		{
+			"the quota is used up", turnOf(waiting(), rationed, unchanged),
+			"True SucceededGetScale", "True ValidMetricFound", "True QuotaExhausted", "True AsExpected", "the ResourceQuota gpus admits at most 3",
+		},
+		{
+			"somebody else has the target", with(turnOf(waiting(), load(3, 48), decider.Outcome{Why: decider.Contested}), func(t *Turn) { t.Contested = ContestedBy("ScaledObject", "llm", "chat") }),
+			"False ForeignScaledObject", "True ValidMetricFound", "False DesiredWithinRange", "False ForeignScaledObject", "waiting asks for 5",
+		},
+		{
+			"KEDA asks", with(turnOf(waiting(), load(3, 48), decider.Outcome{Why: decider.Delegated}), func(t *Turn) { t.DelegatedTo = "chat" }),
+			"True SucceededGetScale", "True Delegated", "False DesiredWithinRange", "True AsExpected", "waiting asks for 5",
+		},
 		{"the spec is wrong", invalid, "Unknown InvalidSpec", "Unknown InvalidSpec", "Unknown InvalidSpec", "False InvalidSpec", "not looked at"},
 		{"no such target", lost, "False TargetNotFound", "Unknown TargetNotFound", "Unknown TargetNotFound", "False TargetNotFound", "not looked at"},
 		{"nothing known, and it hangs", hung, "Unknown Pending", "False FailedComputeScale", "Unknown Pending", "Unknown Pending", "has not ended"},
@@ -138,7 +157,8 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 			require.Equal(t, []string{tc.able, tc.active, tc.limited, tc.ready},
 				[]string{says(s, AbleToScale), says(s, ScalingActive), says(s, ScalingLimited), says(s, Ready)})
 			require.Contains(t, message(s, ScalingActive), tc.why)
-			require.Len(t, s.Conditions, 5, "the first status sets every type")
+			require.Len(t, s.Conditions, 9, "the first status sets every type")
+			documented(t, s)
 			for _, c := range s.Conditions {
 				require.Equal(t, int64(7), c.ObservedGeneration, c.Type)
 				require.Equal(t, noon, c.LastTransitionTime.Time, c.Type)
@@ -167,12 +187,22 @@ func TestConditionTimesMoveOnlyWhenAStatusDoes(t *testing.T) {
 	require.EqualValues(t, 5, gone.DesiredScale, "what was decided last stands")
 }
 
+// A new process has not looked at the native HorizontalPodAutoscaler when it first decides: that changes nothing.
+func TestWhatIsKnownOfANativeHPAOutlivesARestart(t *testing.T) {
+	turn := turnOf(with(waiting(), func(p *decider.Policy) { p.Strategy = decider.HPA }), load(3, 0), decider.Outcome{Why: decider.Unchanged})
+	turn.HPA = nativeSays("AbleToScale True ReadyForNewScale", "ScalingActive False FailedGetResourceMetric")
+	before := Status(v1alpha1.PodAutoscalerStatus{}, turn)
+	turn.HPA = nil
+	require.Equal(t, "False FailedGetResourceMetric", says(Status(before, turn), ScalingActive))
+	require.Equal(t, "False FailedGetResourceMetric", says(Status(before, turn), Ready))
+}
+
 func TestConditionsOfAnotherControllerGo(t *testing.T) {
 	prev := v1alpha1.PodAutoscalerStatus{Conditions: []metav1.Condition{{
 		Type: "MultiPodAutoscalerConflict", Status: metav1.ConditionFalse, Reason: "MultiPodAutoscalerConflict",
 	}}}
 	s := Status(prev, turnOf(waiting(), load(3, 25), decider.Outcome{Why: decider.Unchanged}))
-	require.Equal(t, []string{ValidSpec, AbleToScale, ScalingActive, ScalingLimited, Ready}, typesOf(s))
+	require.Equal(t, []string{ValidSpec, AbleToScale, SignalsFresh, ScalingActive, ScalingLimited, Conflict, Paused, Delegated, Ready}, typesOf(s))
 }
 
 func typesOf(s v1alpha1.PodAutoscalerStatus) []string {
@@ -182,3 +212,105 @@ func typesOf(s v1alpha1.PodAutoscalerStatus) []string {
 	}
 	return out
 }
+
+func TestTheOtherConditionsAreFalseAtRest(t *testing.T) {
+	p, hold := waiting(), decider.Outcome{Why: decider.Unchanged}
+	p.Sources = append(p.Sources, decider.Source{Key: "q", Name: "queue", Target: 100})
+	whole := func() decider.Input {
+		in := load(3, 25)
+		in.Windows = append(in.Windows, decider.SourceWindows{Key: "q", Stable: fresh(7, 3)})
+		return in
+	}
+	after := func(change func(*decider.Input)) Turn { return turnOf(p, with(whole(), change), hold) }
+	paused := func(pause decider.Pause) Turn {
+		return turnOf(with(p, func(p *decider.Policy) { p.Pause = pause }), whole(), hold)
+	}
+	for _, tc := range []struct {
+		name  string
+		turn  Turn
+		kind  string
+		want  string
+		about string // in the message
+	}{
+		{"all is well", after(func(*decider.Input) {}), SignalsFresh, "True AsExpected", "every source"},
+		{"nothing scales it too", after(func(*decider.Input) {}), Conflict, "False NoConflict", "nothing else"},
+		{"nothing is paused", after(func(*decider.Input) {}), Paused, "False NotPaused", "nothing is paused"},
+		{"nobody writes in our place", after(func(*decider.Input) {}), Delegated, "False NotDelegated", "flyball decides"},
+		{"no samples", after(func(in *decider.Input) { in.Windows[1].Stable.State = decider.Missing }), SignalsFresh, "False SignalsMissing", "no samples at all: queue"},
+		{"old samples", after(func(in *decider.Input) { in.Windows[0].Stable.State = decider.Stale }), SignalsFresh, "False SignalsStale", "no recent samples: waiting"},
+		{"a silent pod", after(func(in *decider.Input) { in.Windows[0].Stable.Silent = 1 }), SignalsFresh, "False SignalsSilent", "none from some pods: waiting"},
+		{"no pods", after(func(in *decider.Input) { in.Windows[0].Stable.State = decider.NoPods }), SignalsFresh, "Unknown NoPods", "no pods to come from: waiting"},
+		{"not evaluated", after(func(in *decider.Input) { in.Windows = in.Windows[:1] }), SignalsFresh, "False SignalsError", "can't be evaluated: queue"},
+		{"the worst comes first", after(func(in *decider.Input) {
+			in.Windows[0].Stable.Silent, in.Windows[1].Error = 2, "timeout"
+		}), SignalsFresh, "False SignalsError", "can't be evaluated: queue; none from some pods: waiting"},
+		{"all paused", paused(decider.Pause{All: true}), Paused, "True Paused", "nothing changes"},
+		{"both ways", paused(decider.Pause{ScaleIn: true, ScaleOut: true}), Paused, "True Paused", "nothing changes"},
+		{"held at a count", paused(decider.Pause{Replicas: new(int32(4)), All: true}), Paused, "True PausedReplicas", "held at 4"},
+		{"no fewer", paused(decider.Pause{ScaleIn: true}), Paused, "True PausedScaleIn", "lowered"},
+		{"no more", paused(decider.Pause{ScaleOut: true}), Paused, "True PausedScaleOut", "raised"},
+		{"another PodAutoscaler", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedBy(v1alpha1.Kind, "llm", "older") }), Conflict, "True AnotherPodAutoscaler", "llm/older is older"},
+		{"an HPA", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedBy("HorizontalPodAutoscaler", "llm", "web") }), Conflict, "True ForeignHPA", "llm/web"},
+		{"another controller", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedByController("manager") }), Conflict, "True OtherController", "manager handles"},
+		{"an older CRD", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedByOlderCRD([]string{"spec.mode"}) }), Conflict, "True OlderCRD", "drops spec.mode"},
+		{"KEDA", with(after(func(*decider.Input) {}), func(t *Turn) { t.DelegatedTo = "chat" }), Delegated, "True ScaledObject", "ScaledObject chat"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := Status(v1alpha1.PodAutoscalerStatus{}, tc.turn)
+			require.Equal(t, tc.want, says(s, tc.kind))
+			require.Contains(t, message(s, tc.kind), tc.about)
+			documented(t, s)
+		})
+	}
+}
+
+// nativeSays is a HorizontalPodAutoscaler that stands, with conditions such as "ScalingActive False FailedGetResourceMetric".
+func nativeSays(all ...string) *HPAResult {
+	hpa := &autoscalingv2.HorizontalPodAutoscaler{}
+	for _, c := range all {
+		words := strings.Fields(c)
+		hpa.Status.Conditions = append(hpa.Status.Conditions, autoscalingv2.HorizontalPodAutoscalerCondition{
+			Type: autoscalingv2.HorizontalPodAutoscalerConditionType(words[0]), Status: corev1.ConditionStatus(words[1]), Reason: words[2], Message: "so it is",
+		})
+	}
+	return &HPAResult{Stands: true, Reason: ToNativeHPA, Message: "HorizontalPodAutoscaler chat-hpa decides", Native: hpa}
+}
+
+func TestANativeHPAsConditionsAreOurs(t *testing.T) {
+	absent := func(reason string) *HPAResult { return &HPAResult{Reason: reason, Message: "because"} }
+	well := []string{"AbleToScale True ReadyForNewScale", "ScalingActive True ValidMetricFound", "ScalingLimited False DesiredWithinRange"}
+	for _, tc := range []struct {
+		name                                    string
+		hpa                                     *HPAResult
+		able, active, limited, delegated, ready string
+	}{
+		{"well", nativeSays(well...), "True SucceededGetScale", "True Delegated", "False DesiredWithinRange", "True NativeHPA", "True AsExpected"},
+		{"new", nativeSays(), "True SucceededGetScale", "Unknown Pending", "Unknown Pending", "True NativeHPA", "Unknown Pending"},
+		{
+			"no metrics", nativeSays("AbleToScale True SucceededGetScale", "ScalingActive False FailedGetResourceMetric", "ScalingLimited True TooFewReplicas"),
+			"True SucceededGetScale", "False FailedGetResourceMetric", "True TooFewReplicas", "True NativeHPA", "False FailedGetResourceMetric",
+		},
+		{
+			"no scale", nativeSays("AbleToScale False FailedGetScale"),
+			"False FailedGetScale", "Unknown Pending", "Unknown Pending", "True NativeHPA", "False FailedGetScale",
+		},
+		{"nobody serves its metric", absent(ExternalMetricsAPIMissing), "True SucceededGetScale", "False ExternalMetricsAPIMissing", "Unknown Pending", "False ExternalMetricsAPIMissing", "False ExternalMetricsAPIMissing"},
+		{"advice only", absent(Advised), "True SucceededGetScale", "False ScalingDisabled", "Unknown Pending", "False Advised", "False ScalingDisabled"},
+		{"forbidden", absent(Refused), "False Refused", "False Refused", "Unknown Pending", "False Refused", "False Refused"},
+		{"in a moment", absent(Pending), "True SucceededGetScale", "Unknown Pending", "Unknown Pending", "False Pending", "Unknown Pending"},
+		{"the next can't be written", with(*nativeSays(well...), func(r *HPAResult) { r.Reason = Unreachable }).pointer(), "False Unreachable", "False Unreachable", "False DesiredWithinRange", "True NativeHPA", "False Unreachable"},
+		{"its name is taken", (&HPAResult{Reason: ForeignHPA, Message: "taken", Contested: ContestedBy(hpaKind, "llm", "chat-hpa")}), "False ForeignHPA", "False ForeignHPA", "Unknown Pending", "False ForeignHPA", "False ForeignHPA"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			turn := turnOf(with(waiting(), func(p *decider.Policy) { p.Strategy = decider.HPA }), load(3, 0), decider.Outcome{Why: decider.Unchanged})
+			turn.HPA = tc.hpa
+			s := Status(v1alpha1.PodAutoscalerStatus{}, turn)
+			require.Equal(t, []string{tc.able, tc.active, tc.limited, tc.delegated, tc.ready},
+				[]string{says(s, AbleToScale), says(s, ScalingActive), says(s, ScalingLimited), says(s, Delegated), says(s, Ready)})
+			require.Equal(t, "Unknown Delegated", says(s, SignalsFresh))
+			require.Len(t, s.Conditions, 9)
+		})
+	}
+}
+
+func (r HPAResult) pointer() *HPAResult { return &r }

@@ -12,12 +12,6 @@ import (
 	"github.com/flyball/flyball/decider"
 )
 
-// Reasons of the events on a PodAutoscaler.
-const (
-	EventRescaled = "SuccessfulRescale"
-	EventFailed   = "FailedRescale"
-)
-
 // quiet is how long an unchanged failure is not announced again. A decision every 2 s would make 150 events of it.
 const quiet = 5 * time.Minute
 
@@ -52,15 +46,15 @@ func (a *Actuator) tell(t Target, pa *v1alpha1.PodAutoscaler, d decider.Decision
 	// The recorder merges events that differ in the note alone, and shows the first one's note for all of them. Two rescales
 	// are told apart by the target's resourceVersion, two failures by the action.
 	kind, reason, action := corev1.EventTypeNormal, EventRescaled, "Rescale"
-	note := "New size: " + count(d.To) + "; reason: " + Because(d)
+	text := "New size: " + count(d.To) + "; reason: " + Because(d)
 	if !out.Applied {
 		kind, reason, action = corev1.EventTypeWarning, EventFailed, "Rescale"+out.Why
-		note = "New size: " + count(d.To) + "; reason: " + Because(d) + "; error: " + failureText(out)
+		text = "New size: " + count(d.To) + "; reason: " + Because(d) + "; error: " + failureText(out)
 	}
 	a.news.recorder.Eventf(reference(pa), &corev1.ObjectReference{
 		APIVersion: t.Resource.GroupVersion().String(), Kind: t.Kind, Namespace: t.Namespace, Name: t.Name, UID: t.UID,
 		ResourceVersion: t.ResourceVersion,
-	}, kind, reason, action, "%s", truncate(note, maxNote))
+	}, kind, reason, action, "%s", note(text, t.DecisionID))
 	return out
 }
 
@@ -87,7 +81,7 @@ func (n *announcer) isNew(uid types.UID, out decider.Outcome, now time.Time) boo
 // failed says whether a write was wanted and went wrong.
 func failed(out decider.Outcome) bool {
 	switch out.Why {
-	case "", decider.Unchanged, decider.Advised, decider.NotLeader:
+	case "", decider.Unchanged, decider.Advised, decider.NotLeader, decider.Delegated, decider.Contested:
 		return false
 	}
 	return !out.Applied

@@ -17,6 +17,8 @@ type request string
 const (
 	wrote request = "write of its scale"
 	read  request = "read after a conflict"
+
+	wroteHPA request = "write of its HorizontalPodAutoscaler"
 )
 
 // failure is the outcome's Why and Detail for an error of the API server or of the way there. What is certain is that the

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/decider"
@@ -32,6 +33,9 @@ func Status(prev v1alpha1.PodAutoscalerStatus, t Turn) v1alpha1.PodAutoscalerSta
 		d := t.Decision
 		next.DesiredScale, next.ActualScale = d.To, t.Input.StatusReplicas
 		next.Targets = targets(t.Policy, t.Input)
+		if t.HPA.involved() {
+			next.Targets = t.HPA.targets()
+		}
 		next.ScalingHistory = remember(prev.ScalingHistory, d)
 		if out := d.Entry.Outcome; out.Applied {
 			at := seconds(out.At)
@@ -140,23 +144,76 @@ func news(written, next v1alpha1.PodAutoscalerStatus) urgency {
 			return atOnce
 		}
 	}
-	if equality.Semantic.DeepEqual(gist(written), gist(next)) {
+	if sameTargets(written.Targets, next.Targets) && equality.Semantic.DeepEqual(gist(written), gist(next)) {
 		return noNews
 	}
 	return soon
 }
 
-// gist is the status without the numbers in its conditions' messages. An explanation has a new age in it every tick, and
-// a value to three digits: Targets says when the values have really changed, and then the messages go along.
+// gist is the status without what is always a little different: the numbers in its conditions' messages, the explanations
+// of those that are as they should be, and the targets. An explanation has a new age in it every tick, and under a steady load
+// now this source, now that one asks for the same count; when something comes of it, a count or a reason changes too.
 func gist(s v1alpha1.PodAutoscalerStatus) v1alpha1.PodAutoscalerStatus {
 	s = *s.DeepCopy()
+	s.Targets = ""
 	for i := range s.Conditions {
-		s.Conditions[i].Message = strings.Map(func(r rune) rune {
+		c := &s.Conditions[i]
+		if calm(*c) {
+			c.Message = ""
+			continue
+		}
+		c.Message = strings.Map(func(r rune) rune {
 			if '0' <= r && r <= '9' || r == '.' {
 				return -1
 			}
 			return r
-		}, s.Conditions[i].Message)
+		}, c.Message)
 	}
 	return s
+}
+
+// calm says whether the condition is as it should be, so that its message is no news by itself.
+func calm(c metav1.Condition) bool {
+	switch c.Type {
+	case ScalingLimited:
+		return true
+	case ValidSpec:
+		return c.Reason == AsExpected // a misplaced setting may become another one
+	case Conflict, Paused, Delegated:
+		return c.Status == metav1.ConditionFalse
+	}
+	return c.Status == metav1.ConditionTrue
+}
+
+// A value is another one when it has moved by more than a tenth of itself and by more than a fiftieth of its target: a steady
+// load of independent requests moves by as much from one window to the next.
+const (
+	moved         = 0.1
+	movedOfTarget = 0.02
+)
+
+// sameTargets compares two renderings of targets: the values roughly, everything else exactly.
+func sameTargets(a, b string) bool {
+	if a == b {
+		return true
+	}
+	all, others := strings.Split(a, ", "), strings.Split(b, ", ")
+	return slices.EqualFunc(all, others, func(a, b string) bool {
+		value, target, _ := strings.Cut(a, "/")
+		other, same, _ := strings.Cut(b, "/")
+		if target != same || value == other {
+			return target == same
+		}
+		x, okX := amount(value)
+		y, okY := amount(other)
+		of, okOf := amount(target)
+		d := math.Abs(x - y)
+		return okX && okY && okOf && (d <= moved*max(math.Abs(x), math.Abs(y)) || d <= movedOfTarget*of)
+	})
+}
+
+// amount is the number that a rendering stands for, in percent or not.
+func amount(text string) (float64, bool) {
+	v, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	return v, err == nil
 }

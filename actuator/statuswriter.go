@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -55,6 +54,7 @@ type statusState struct {
 	cached          string // metadata.resourceVersion of the object in the last turn
 	version         string // the newest that is known
 	status          v1alpha1.PodAutoscalerStatus
+	decision        string // the id of the last turn's
 	written         v1alpha1.PodAutoscalerStatus
 	writtenAt       time.Time // the turn's; zero: not by this instance
 	retryAt         time.Time // after a failure
@@ -83,7 +83,7 @@ func (w *StatusWriter) Observe(t Turn) {
 		return
 	}
 	s := w.state(t)
-	s.status = Status(s.status, t)
+	s.status, s.decision = Status(s.status, t), t.DecisionID
 	if s.queued || t.At.Before(s.retryAt) {
 		return
 	}
@@ -193,7 +193,7 @@ func (w *StatusWriter) done(uid types.UID, job statusState, err error) {
 		if s.cached == job.cached {
 			s.version = job.version // a newer one that the cache has brought meanwhile would stand
 		}
-		w.tell(uid, s, job.status)
+		w.tell(uid, s.written, job)
 		s.written, s.writtenAt = job.status, job.seenAt
 		s.status = merge(job.status, s.status)
 	case errors.Is(err, errNotLeader), errors.Is(err, errGone), apierrors.IsNotFound(err):
@@ -202,22 +202,6 @@ func (w *StatusWriter) done(uid types.UID, job statusState, err error) {
 		s.retryAt = s.seenAt.Add(statusRetry)
 		w.log.Warn("status not written; it is tried again", zap.String("namespace", s.namespace), zap.String("name", s.name), zap.Error(err))
 	}
-}
-
-// tell makes an event when the autoscaler becomes ready, ceases to be, or is not for another reason: what the condition
-// says, where kubectl describe and whoever collects events find it. w.mu is held; the recorder does not wait.
-func (w *StatusWriter) tell(uid types.UID, s *statusState, now v1alpha1.PodAutoscalerStatus) {
-	before, after := find(s.written.Conditions, Ready), find(now.Conditions, Ready)
-	if w.events == nil || before.Status == after.Status && before.Reason == after.Reason {
-		return
-	}
-	kind, reason := corev1.EventTypeNormal, Ready
-	if after.Status != metav1.ConditionTrue {
-		kind, reason = corev1.EventTypeWarning, after.Reason
-	}
-	w.events.Eventf(&corev1.ObjectReference{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.Kind, Namespace: s.namespace, Name: s.name, UID: uid,
-	}, nil, kind, reason, "Decide", "%s", truncate(after.Message, maxNote))
 }
 
 // patch writes the status, and nothing else, of the object in the version that is known.

@@ -172,7 +172,7 @@ func offline(t *testing.T, away *error) *StatusWriter {
 			Body: io.NopCloser(strings.NewReader(`{"apiVersion":"autoscaling.aibrix.ai/v1alpha1","kind":"PodAutoscaler","metadata":{"name":"chat","resourceVersion":"101"}}`)),
 		}, nil
 	})
-	client, err := dynamic.NewForConfigAndClient(&rest.Config{Host: "http://127.0.0.1"}, &http.Client{Transport: server})
+	client, err := dynamic.NewForConfigAndClient(&rest.Config{Host: "http://127.0.0.1", QPS: -1}, &http.Client{Transport: server})
 	require.NoError(t, err)
 	return NewStatusWriter(StatusOptions{Client: client, Leader: always})
 }

@@ -30,7 +30,7 @@ func (k *Kube) typed(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
-	u.SetManagedFields(nil)
+	u.SetManagedFields(statusWriters(u.GetManagedFields()))
 	pa := &v1alpha1.PodAutoscaler{}
 	err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, pa)
 	if err == nil {
@@ -50,13 +50,51 @@ func (k *Kube) typed(obj any) (any, error) {
 
 // autoscalerChanged passes over changes of the status: we write it, and would be told of our own writes.
 func (k *Kube) autoscalerChanged(before, after any) {
-	was, ok := before.(*v1alpha1.PodAutoscaler)
-	is, ok2 := after.(*v1alpha1.PodAutoscaler)
-	if ok && ok2 && Version(was) == Version(is) {
+	if after != nil {
+		k.foreign.note(after.(metav1.Object))
+	}
+	if before != nil && after != nil && sameSpec(before.(metav1.Object), after.(metav1.Object)) {
 		return
+	}
+	for _, obj := range []any{before, after} {
+		if r, ok := refOfObject(obj); ok {
+			k.targets.note(r)
+		}
 	}
 	signal(k.wake)
 	signal(k.changed)
+}
+
+// sameSpec says of two states of an object that they differ in no more than status.
+func sameSpec(a, b metav1.Object) bool {
+	return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() &&
+		maps.Equal(a.GetAnnotations(), b.GetAnnotations()) && maps.Equal(a.GetLabels(), b.GetLabels())
+}
+
+// refOfObject is the target of a cached autoscaler, if it can be read and may have one.
+func refOfObject(obj any) (ref, bool) {
+	pa, ok := obj.(*v1alpha1.PodAutoscaler)
+	if !ok {
+		return ref{}, false
+	}
+	r, err := refOf(pa)
+	return r, err == nil
+}
+
+// autoscalerTarget is the index byTarget of autoscalers.
+func autoscalerTarget(obj any) ([]string, error) {
+	r, ok := refOfObject(obj)
+	if !ok {
+		return nil, nil
+	}
+	return []string{targetKey(r.kind.GroupKind(), r.namespace, r.name)}, nil
+}
+
+func isUnreadable(obj any) ([]string, error) {
+	if _, ok := obj.(*unreadable); ok {
+		return []string{""}, nil
+	}
+	return nil, nil
 }
 
 // Version is the same for two states of an autoscaler that mean the same policy: UID, generation, and a hash of

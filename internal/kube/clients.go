@@ -1,14 +1,17 @@
 package kube
 
 import (
+	"context"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
+	autoscalingv2client "k8s.io/client-go/kubernetes/typed/autoscaling/v2"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/scale"
 	"k8s.io/client-go/util/flowcontrol"
@@ -27,10 +30,13 @@ const requestTimeout = 10 * time.Second
 // clients share one HTTP client and one rate limit.
 type clients struct {
 	core     corev1client.CoreV1Interface
+	hpas     autoscalingv2client.AutoscalingV2Interface
 	dynamic  dynamic.Interface
 	metadata metadata.Interface
 	scales   scale.ScalesGetter
 	raw      rest.Interface // for the metrics APIs
+	groups   discovery.ServerGroupsInterfaceWithContext
+	openapi  openapi.ClientWithContext
 	mapper   *mapper
 }
 
@@ -58,6 +64,9 @@ func newClients(config *rest.Config) (clients, error) {
 		return clients{}, err
 	}
 	c.core, c.raw = core, core.RESTClient()
+	if c.hpas, err = autoscalingv2client.NewForConfigAndClient(protobuf, http); err != nil {
+		return clients{}, err
+	}
 	if c.dynamic, err = dynamic.NewForConfigAndClient(cfg, http); err != nil {
 		return clients{}, err
 	}
@@ -68,6 +77,8 @@ func newClients(config *rest.Config) (clients, error) {
 	if err != nil {
 		return clients{}, err
 	}
+	c.groups = disco
+	c.openapi = disco.OpenAPIV3WithContext(context.Background())
 	c.mapper = newMapper(memory.NewMemCacheClientWithContext(disco))
 	// The scale client takes the group and version of each request from discovery, not from its configuration.
 	base := dynamic.ConfigFor(cfg)

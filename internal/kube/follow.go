@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 )
 
@@ -27,39 +28,62 @@ func taskBackoff() workqueue.TypedRateLimiter[task] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[task](100*time.Millisecond, 30*time.Second)
 }
 
-// follow keeps the set of targets that of the autoscalers, until ctx ends. At each rediscoverEvery it tries again what
-// did not work: kinds that were unknown, owners that could not be read.
+// follow keeps the set of targets that of the autoscalers, until ctx ends: of those whose autoscalers have changed, and
+// at first and at each rediscoverEvery of all, to try again what did not work: kinds that were unknown, owners that could
+// not be read.
 func (k *Kube) follow(ctx context.Context, all *sync.WaitGroup) {
 	again := time.NewTicker(k.mapper.every)
 	defer again.Stop()
+	everything := true
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.wake:
 		case <-again.C:
+			everything = true
 		}
-		if k.autoscalers.synced() {
-			k.reconcile(ctx, all)
+		if !k.autoscalers.synced() {
+			continue
 		}
+		refs := k.targets.takeNoted()
+		if everything {
+			k.addAll(refs)
+			everything = false
+		}
+		k.reconcile(ctx, all, refs)
 	}
 }
 
-// reconcile tracks the targets that autoscalers name, and no others.
-func (k *Kube) reconcile(ctx context.Context, all *sync.WaitGroup) {
-	wanted := map[ref]bool{}
-	for _, pa := range k.Autoscalers() {
-		if r, err := refOf(pa); err == nil {
-			wanted[r] = true
+// addAll adds the targets that are tracked and those that autoscalers name.
+func (k *Kube) addAll(refs map[ref]bool) {
+	for _, obj := range k.autoscalers.list() {
+		if r, ok := refOfObject(obj); ok {
+			refs[r] = true
 		}
 	}
-	k.untrack(wanted)
+	k.targets.mu.RLock()
+	defer k.targets.mu.RUnlock()
+	for r := range k.targets.tracked {
+		refs[r] = true
+	}
+}
+
+// reconcile tracks those of the targets that an autoscaler names, and forgets the others.
+func (k *Kube) reconcile(ctx context.Context, all *sync.WaitGroup, refs map[ref]bool) {
 	namespaces := map[string]bool{}
 	var failed error // discovery does not answer; asking once a pass is enough
-	for r := range wanted {
+	for r := range refs {
 		if ctx.Err() != nil {
 			return
 		}
+		if !k.named(r) {
+			if k.targets.untrack(r) {
+				namespaces[r.namespace] = true
+			}
+			continue
+		}
+		k.targets.track(r)
 		if !r.ownsDirectly() {
 			namespaces[r.namespace] = true
 		}
@@ -67,6 +91,9 @@ func (k *Kube) reconcile(ctx context.Context, all *sync.WaitGroup) {
 			k.noAnswer(r, failed)
 		} else if err := k.resolve(ctx, all, r); err != nil && !errors.Is(err, ErrNoScale) {
 			failed = err
+		}
+		if failed != nil {
+			k.targets.note(r) // for the next pass
 		}
 	}
 	k.stopUnused()
@@ -78,21 +105,14 @@ func (k *Kube) reconcile(ctx context.Context, all *sync.WaitGroup) {
 	k.targets.mu.Unlock()
 }
 
-// untrack forgets targets that no autoscaler names any more, and makes room for new ones.
-func (k *Kube) untrack(wanted map[ref]bool) {
-	k.targets.mu.Lock()
-	defer k.targets.mu.Unlock()
-	for r := range k.targets.tracked {
-		if !wanted[r] {
-			delete(k.targets.tracked, r)
-			k.queue.Add(task{namespace: r.namespace})
+// named says whether an autoscaler names the target.
+func (k *Kube) named(r ref) bool {
+	for _, obj := range k.autoscalers.byIndex(byTarget, targetKey(r.kind.GroupKind(), r.namespace, r.name)) {
+		if other, ok := refOfObject(obj); ok && other == r { // not the same kind in another version
+			return true
 		}
 	}
-	for r := range wanted {
-		if k.targets.tracked[r] == nil {
-			k.targets.tracked[r] = &tracked{}
-		}
-	}
+	return false
 }
 
 // unresolved says that it is not known which resource the target is of, or that this resource is not served any more.
@@ -129,11 +149,7 @@ func (k *Kube) resolve(ctx context.Context, all *sync.WaitGroup, r ref) error {
 		k.queue.Add(task{target: r})
 		return nil
 	}
-	w := k.watchOf(ctx, all, resource)
-	k.targets.mu.Lock()
-	t := k.targets.tracked[r]
-	t.watch, t.target, t.err = w, nil, nil
-	k.targets.mu.Unlock()
+	k.targets.join(r, k.watchOf(ctx, all, resource))
 	k.queue.Add(task{target: r})
 	return nil
 }
@@ -145,13 +161,17 @@ func (k *Kube) watchOf(ctx context.Context, all *sync.WaitGroup, resource gvr) *
 	if w := k.targets.watches[resource]; w != nil {
 		return w
 	}
-	readAll := func() {
-		for _, r := range k.targets.on(resource) {
-			k.queue.Add(task{target: r})
-		}
-	}
 	ctx, stop := context.WithCancel(ctx)
-	w := &watch{stop: stop, scope: k.newScope(resource, informed{
+	w := k.newWatch(resource, stop)
+	k.targets.watches[resource] = w
+	w.run(ctx, all, w.failed)
+	return w
+}
+
+// newWatch makes a watch that has its targets read again when their objects change, or when it fails.
+func (k *Kube) newWatch(resource gvr, stop func()) *watch {
+	w := &watch{stop: stop, refs: map[types.NamespacedName][]ref{}}
+	w.scope = k.newScope(resource, informed{
 		make:      k.metadataInformer(resource),
 		transform: identityOnly,
 		onChange: func(before, after any) {
@@ -159,16 +179,16 @@ func (k *Kube) watchOf(ctx context.Context, all *sync.WaitGroup, resource gvr) *
 				after = before
 			}
 			o := after.(metav1.Object)
-			for _, r := range k.targets.on(resource) {
-				if r.namespace == o.GetNamespace() && r.name == o.GetName() {
-					k.queue.Add(task{target: r})
-				}
+			for _, r := range k.targets.at(w, types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}) {
+				k.queue.Add(task{target: r})
 			}
 		},
-		failed: readAll,
-	})}
-	k.targets.watches[resource] = w
-	w.run(ctx, all, readAll)
+		failed: func() {
+			for _, r := range k.targets.of(w) {
+				k.queue.Add(task{target: r})
+			}
+		},
+	})
 	return w
 }
 
@@ -176,12 +196,8 @@ func (k *Kube) watchOf(ctx context.Context, all *sync.WaitGroup, resource gvr) *
 func (k *Kube) stopUnused() {
 	k.targets.mu.Lock()
 	defer k.targets.mu.Unlock()
-	used := map[*watch]bool{}
-	for _, t := range k.targets.tracked {
-		used[t.watch] = true
-	}
 	for resource, w := range k.targets.watches {
-		if !used[w] {
+		if len(w.refs) == 0 {
 			w.stop()
 			delete(k.targets.watches, resource)
 		}
@@ -234,7 +250,7 @@ func (k *Kube) readTarget(ctx context.Context, r ref) error {
 		}
 		return nil
 	}
-	obj, found := w.get(r.key())
+	obj, found := w.get(r.object().String())
 	if !found {
 		k.answer(r, nil, fmt.Errorf("read %s: %w (create it, or correct scaleTargetRef)", r, ErrTargetNotFound))
 		return nil

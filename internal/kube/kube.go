@@ -27,7 +27,10 @@ type Options struct {
 	Config      *rest.Config
 	Namespaces  []string // to look at; empty means all of them, which needs a ClusterRole
 	GPUSelector string   // label selector of the GPU exporters' pods, in the same namespaces; empty means there are none
-	Logger      *zap.Logger
+	// ScalerAddresses are the addresses, host:port, at which KEDA finds flyball as an external scaler. A ScaledObject
+	// that names one acts on flyball's advice.
+	ScalerAddresses []string
+	Logger          *zap.Logger
 }
 
 // Kube follows one cluster. Its methods may be called from several goroutines at once. What they return is shared with
@@ -39,8 +42,12 @@ type Kube struct {
 	mapper  *mapper
 
 	pods, replicaSets, autoscalers *scope
+	quotas, nodes, hpas            *scope // can be done without
 
 	targets targets
+	foreign foreign
+	scalers map[string]bool // Options.ScalerAddresses, as scalerAddress writes them
+	served  served
 	owners  owners
 	queue   workqueue.TypedRateLimitingInterface[task]
 	wake    chan struct{} // the set of targets may have changed
@@ -65,9 +72,9 @@ func New(o Options) (*Kube, error) {
 	}
 	k := &Kube{
 		log: o.Logger, scopes: o.Namespaces, clients: c, mapper: c.mapper,
-		targets: targets{tracked: map[ref]*tracked{}, watches: map[gvr]*watch{}},
-		owners:  owners{known: map[types.UID]owner{}, children: map[types.UID]map[types.UID]bool{}},
-		wake:    make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		targets: newTargets(), scalers: map[string]bool{},
+		owners: owners{known: map[types.UID]owner{}, children: map[types.UID]map[types.UID]bool{}},
+		wake:   make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 	if k.log == nil {
 		k.log = zap.NewNop()
@@ -75,9 +82,11 @@ func New(o Options) (*Kube, error) {
 	if len(k.scopes) == 0 {
 		k.scopes = []string{metav1.NamespaceAll}
 	}
-	k.pods = k.podScope(gpu)
-	k.replicaSets = k.replicaSetScope()
-	k.autoscalers = k.autoscalerScope()
+	for _, address := range o.ScalerAddresses {
+		k.scalers[scalerAddress(address)] = true
+	}
+	k.pods, k.replicaSets, k.autoscalers = k.podScope(gpu), k.replicaSetScope(), k.autoscalerScope()
+	k.quotas, k.nodes, k.hpas = k.quotaScope(), k.nodeScope(), k.hpaScope()
 	return k, nil
 }
 
@@ -89,10 +98,11 @@ const workers = 4
 func (k *Kube) Run(ctx context.Context) error {
 	k.queue = workqueue.NewTypedRateLimitingQueue(taskBackoff())
 	var all sync.WaitGroup
-	for _, s := range []*scope{k.pods, k.replicaSets, k.autoscalers} {
+	for _, s := range []*scope{k.pods, k.replicaSets, k.autoscalers, k.quotas, k.nodes, k.hpas} {
 		s.run(ctx, &all, func() { signal(k.wake); signal(k.changed) })
 	}
 	all.Go(func() { k.follow(ctx, &all) })
+	all.Go(func() { k.discover(ctx, &all) })
 	for range workers {
 		all.Go(func() {
 			for k.work(ctx) {
@@ -105,8 +115,8 @@ func (k *Kube) Run(ctx context.Context) error {
 	return nil
 }
 
-// HasSynced says whether the caches are filled and every autoscaler's target has an answer, be it an error. Once true
-// it stays true.
+// HasSynced says whether the caches are filled and every autoscaler's target has an answer, be it an error. Quotas, nodes,
+// HPAs and ScaledObjects that can't be read are not waited for. Once true it stays true.
 func (k *Kube) HasSynced() bool { return k.Unsynced() == nil }
 
 // Unsynced says what HasSynced waits for; nil when it is true.
@@ -118,6 +128,14 @@ func (k *Kube) Unsynced() error {
 		if !s.synced() {
 			return cmp.Or(s.problem(), fmt.Errorf("list %s: has not ended yet", s.gvr.Resource))
 		}
+	}
+	for _, s := range []*scope{k.quotas, k.nodes, k.hpas} {
+		if !s.settled() {
+			return fmt.Errorf("list %s: has not ended yet", s.gvr.Resource)
+		}
+	}
+	if !k.served.settled() {
+		return errors.New("discover what the API server serves: has not ended yet")
 	}
 	if !k.targets.answered() {
 		return errors.New("read targets: has not ended yet")
@@ -154,10 +172,9 @@ func (k *Kube) Autoscalers() []*v1alpha1.PodAutoscaler {
 // server lets none pass while our CRD is installed; another CRD of the same name may.
 func (k *Kube) Unreadable() map[types.UID]error {
 	out := map[types.UID]error{}
-	for _, obj := range k.autoscalers.list() {
-		if u, ok := obj.(*unreadable); ok {
-			out[u.UID] = u.err
-		}
+	for _, obj := range k.autoscalers.byIndex(byUnreadable, "") {
+		u := obj.(*unreadable)
+		out[u.UID] = u.err
 	}
 	return out
 }

@@ -21,6 +21,16 @@ func Unschedulable(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && c != nil && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
 }
 
+// ended says whether the pod's containers have ended for good. Such a pod counts in no quota and holds no GPU.
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// sidecar says whether an init container goes on running beside the others.
+func sidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
 func condition(pod *corev1.Pod, of corev1.PodConditionType) *corev1.PodCondition {
 	for i := range pod.Status.Conditions {
 		if pod.Status.Conditions[i].Type == of {
@@ -73,7 +83,7 @@ func Port(pod *corev1.Pod, wanted string) (int, error) {
 func declared(pod *corev1.Pod, name string) (int, bool) {
 	containers := slices.Clone(pod.Spec.Containers)
 	for _, c := range pod.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if sidecar(&c) {
 			containers = append(containers, c)
 		}
 	}

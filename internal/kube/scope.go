@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/flyball/flyball/api/v1alpha1"
@@ -25,15 +25,18 @@ const (
 	byNamespace  = cache.NamespaceIndex
 	byController = "controller" // UID of the controlling owner
 	byUID        = "uid"
-	byGPU        = "gpu" // one entry, the empty string: the pods of GPU exporters
+	byTarget     = "target"     // what scales the same object; see targetKey
+	byGPU        = "gpu"        // one entry, the empty string: the pods of GPU exporters
+	byNode       = "node"       // name of the node: of pods that have a GPU there
+	byUnreadable = "unreadable" // one entry, the empty string
 )
 
 // scope is one resource in the namespaces that are looked at: an informer for each of them, or one for all.
 type scope struct {
-	gvr       gvr
+	gvr gvr
+	informed
 	informers []cache.SharedIndexInformer
 	log       *zap.Logger
-	failed    func() // called after a list or watch failed
 
 	mu   sync.Mutex
 	err  error // of the last list or watch that failed
@@ -43,14 +46,19 @@ type scope struct {
 // informed are the parts of an informer that differ from resource to resource.
 type informed struct {
 	make      func(namespace string) cache.SharedIndexInformer
+	scopes    []string // the namespaces; those of the Kube when nil
 	transform cache.TransformFunc
 	onChange  func(before, after any) // either is nil when the object appeared or went
-	failed    func()
+	failed    func()                  // called after a list or watch failed; may be nil
+	without   string                  // what is so without this resource; empty for one that is needed
 }
 
 func (k *Kube) newScope(resource gvr, in informed) *scope {
-	s := &scope{gvr: resource, log: k.log, failed: in.failed}
-	for _, namespace := range k.scopes {
+	if in.scopes == nil {
+		in.scopes = k.scopes
+	}
+	s := &scope{gvr: resource, informed: in, log: k.log}
+	for _, namespace := range in.scopes {
 		i := in.make(namespace)
 		for _, err := range []error{
 			i.SetTransform(in.transform),
@@ -109,6 +117,9 @@ func (s *scope) synced() bool {
 	return true
 }
 
+// settled says whether the scope is synced, or can't be for now and can be done without.
+func (s *scope) settled() bool { return s.synced() || s.without != "" && s.problem() != nil }
+
 func (s *scope) list() []any {
 	var out []any
 	for _, i := range s.informers {
@@ -140,14 +151,19 @@ func (s *scope) get(key string) (any, bool) {
 	return nil, false
 }
 
-// fail takes note of a failed list or watch. It is logged when it is news, and once a minute while it lasts.
+// fail takes note of a failed list or watch. It is logged when it is news, and once a minute while it lasts; once an hour
+// of a resource that can be done without.
 func (s *scope) fail(err error) {
 	if errors.Is(err, io.EOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return // a watch that ended, as all do; the informer goes on from there
 	}
 	err = s.hint(err)
+	every := time.Minute
+	if s.without != "" {
+		every = time.Hour
+	}
 	s.mu.Lock()
-	news := s.err == nil || s.err.Error() != err.Error() || time.Since(s.said) > time.Minute
+	news := s.err == nil || s.err.Error() != err.Error() || time.Since(s.said) > every
 	s.err = err
 	if news {
 		s.said = time.Now()
@@ -174,6 +190,9 @@ func (s *scope) hint(err error) error {
 	case apierrors.IsUnauthorized(err):
 		hint = "the credentials are not accepted; check the kubeconfig or the service account's token"
 	}
+	if s.without != "" && !s.synced() {
+		hint += "; without it " + s.without
+	}
 	return fmt.Errorf("list and watch %s: %w (%s)", s.gvr.GroupResource(), err, hint)
 }
 
@@ -190,50 +209,6 @@ func (s *scope) forgive() {
 	s.err = nil
 }
 
-func (k *Kube) podScope(gpu labels.Selector) *scope {
-	indexers := cache.Indexers{
-		byNamespace: cache.MetaNamespaceIndexFunc, byController: controllerUID,
-		byGPU: func(obj any) ([]string, error) {
-			if pod := obj.(*corev1.Pod); gpu.Matches(labels.Set(pod.Labels)) {
-				return []string{""}, nil
-			}
-			return nil, nil
-		},
-	}
-	return k.newScope(corev1.SchemeGroupVersion.WithResource("pods"), informed{
-		make: func(namespace string) cache.SharedIndexInformer {
-			lw := cache.NewFilteredListWatchFromClient(k.clients.core.RESTClient(), "pods", namespace, func(*metav1.ListOptions) {})
-			return cache.NewSharedIndexInformer(lw, &corev1.Pod{}, 0, indexers)
-		},
-		transform: withoutManagedFields,
-		onChange:  k.podChanged,
-	})
-}
-
-func (k *Kube) replicaSetScope() *scope {
-	return k.newScope(gvr{Group: "apps", Version: "v1", Resource: "replicasets"}, informed{
-		make:      k.metadataInformer(gvr{Group: "apps", Version: "v1", Resource: "replicasets"}),
-		transform: identityOnly,
-		onChange: func(before, after any) {
-			if before == nil {
-				k.ownersChanged(after.(metav1.Object).GetNamespace())
-			}
-			signal(k.changed)
-		},
-	})
-}
-
-func (k *Kube) autoscalerScope() *scope {
-	return k.newScope(v1alpha1.Resource, informed{
-		make: func(namespace string) cache.SharedIndexInformer {
-			return dynamicinformer.NewFilteredDynamicInformer(k.clients.dynamic, v1alpha1.Resource, namespace, 0,
-				cache.Indexers{}, nil).Informer()
-		},
-		transform: k.typed,
-		onChange:  k.autoscalerChanged,
-	})
-}
-
 func (k *Kube) metadataInformer(resource gvr) func(string) cache.SharedIndexInformer {
 	return func(namespace string) cache.SharedIndexInformer {
 		indexers := cache.Indexers{byController: controllerUID, byUID: ownUID}
@@ -241,11 +216,36 @@ func (k *Kube) metadataInformer(resource gvr) func(string) cache.SharedIndexInfo
 	}
 }
 
+// onMove signals when an object came or went, or moved as moved says of two states of it.
+func onMove[T any](k *Kube, moved func(before, after T) bool) func(before, after any) {
+	return func(before, after any) {
+		if before == nil || after == nil || moved(before.(T), after.(T)) {
+			signal(k.changed)
+		}
+	}
+}
+
+// typedInformer follows a resource that has a Go type.
+func typedInformer(client rest.Interface, resource gvr, of runtime.Object, indexers cache.Indexers) func(string) cache.SharedIndexInformer {
+	return func(namespace string) cache.SharedIndexInformer {
+		lw := cache.NewFilteredListWatchFromClient(client, resource.Resource, namespace, func(*metav1.ListOptions) {})
+		return cache.NewSharedIndexInformer(lw, of, 0, indexers)
+	}
+}
+
 func controllerUID(obj any) ([]string, error) {
-	if o := metav1.GetControllerOfNoCopy(obj.(metav1.Object)); o != nil {
-		return []string{string(o.UID)}, nil
+	if uid := controlledBy(obj); uid != "" {
+		return []string{string(uid)}, nil
 	}
 	return nil, nil
+}
+
+// controlledBy is the UID of the object's controller; empty when it has none.
+func controlledBy(obj any) types.UID {
+	if o := metav1.GetControllerOfNoCopy(obj.(metav1.Object)); o != nil {
+		return o.UID
+	}
+	return ""
 }
 
 func ownUID(obj any) ([]string, error) { return []string{string(obj.(metav1.Object).GetUID())}, nil }

@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -66,7 +67,14 @@ type ref struct {
 
 func (r ref) String() string { return fmt.Sprintf("%s %s/%s", r.kind.Kind, r.namespace, r.name) }
 
-func (r ref) key() string { return r.namespace + "/" + r.name }
+func (r ref) object() types.NamespacedName {
+	return types.NamespacedName{Namespace: r.namespace, Name: r.name}
+}
+
+// targetKey is the same for all references to one object, whatever version they name.
+func targetKey(of schema.GroupKind, namespace, name string) string {
+	return of.Group + "/" + of.Kind + "/" + namespace + "/" + name
+}
 
 func refOf(pa *v1alpha1.PodAutoscaler) (ref, error) {
 	t := pa.Target()
@@ -99,14 +107,93 @@ type tracked struct {
 type watch struct {
 	*scope
 	stop func()
+	refs map[types.NamespacedName][]ref // the tracked targets that it finds; kinds may be spelt in several versions
 }
 
 // targets are the targets that autoscalers name. Written by reconcile and by the workers.
 type targets struct {
 	mu         sync.RWMutex
 	reconciled bool
+	noted      map[ref]bool // those whose autoscalers have changed since they were last reconciled
 	tracked    map[ref]*tracked
+	indirect   map[string]map[ref]bool // of the tracked ones, by namespace, those that need owners read
 	watches    map[gvr]*watch
+}
+
+func newTargets() targets {
+	return targets{
+		noted: map[ref]bool{}, tracked: map[ref]*tracked{}, indirect: map[string]map[ref]bool{}, watches: map[gvr]*watch{},
+	}
+}
+
+// note says that autoscalers of the target have come, gone or changed.
+func (ts *targets) note(r ref) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.noted[r] = true
+}
+
+// takeNoted are the targets noted since it was last called.
+func (ts *targets) takeNoted() map[ref]bool {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	out := ts.noted
+	ts.noted = map[ref]bool{}
+	return out
+}
+
+// track makes room for a target.
+func (ts *targets) track(r ref) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.tracked[r] != nil {
+		return
+	}
+	ts.tracked[r] = &tracked{}
+	if r.ownsDirectly() {
+		return
+	}
+	if ts.indirect[r.namespace] == nil {
+		ts.indirect[r.namespace] = map[ref]bool{}
+	}
+	ts.indirect[r.namespace][r] = true
+}
+
+// untrack forgets a target and says whether it was tracked.
+func (ts *targets) untrack(r ref) bool {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.tracked[r]
+	if t == nil {
+		return false
+	}
+	t.leave(r)
+	delete(ts.tracked, r)
+	if delete(ts.indirect[r.namespace], r); len(ts.indirect[r.namespace]) == 0 {
+		delete(ts.indirect, r.namespace)
+	}
+	return true
+}
+
+// join has the watch find the target. What another one found is forgotten.
+func (ts *targets) join(r ref, w *watch) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.tracked[r]
+	t.leave(r)
+	t.watch, t.target, t.err = w, nil, nil
+	w.refs[r.object()] = append(w.refs[r.object()], r)
+}
+
+// leave ends that the target's watch finds it. The lock is held.
+func (t *tracked) leave(r ref) {
+	if t.watch == nil {
+		return
+	}
+	left := slices.DeleteFunc(t.watch.refs[r.object()], func(other ref) bool { return other == r })
+	if t.watch.refs[r.object()] = left; len(left) == 0 {
+		delete(t.watch.refs, r.object())
+	}
 }
 
 // answered says whether each target was read or can't be read.
@@ -121,26 +208,38 @@ func (ts *targets) answered() bool {
 	return ts.reconciled
 }
 
-// on are the targets of a resource.
-func (ts *targets) on(resource gvr) []ref {
+// at are the targets that the watch finds in one object.
+func (ts *targets) at(w *watch, o types.NamespacedName) []ref {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	return slices.Clone(w.refs[o])
+}
+
+// of are all targets that the watch finds.
+func (ts *targets) of(w *watch) []ref {
 	ts.mu.RLock()
 	defer ts.mu.RUnlock()
 	var out []ref
-	for r, t := range ts.tracked {
-		if t.watch != nil && t.watch.gvr == resource {
-			out = append(out, r)
-		}
+	for _, refs := range w.refs {
+		out = append(out, refs...)
 	}
 	return out
 }
 
-// indirect are the targets in a namespace whose pods may belong to them through owners that have to be read.
-func (ts *targets) indirect(namespace string) map[types.UID]labels.Selector {
+// needOwners says whether the pods of a target in the namespace may belong to it through owners that have to be read.
+func (ts *targets) needOwners(namespace string) bool {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	return len(ts.indirect[namespace]) > 0
+}
+
+// indirectly are the UIDs and selectors of such targets.
+func (ts *targets) indirectly(namespace string) map[types.UID]labels.Selector {
 	ts.mu.RLock()
 	defer ts.mu.RUnlock()
 	out := map[types.UID]labels.Selector{}
-	for r, t := range ts.tracked {
-		if r.namespace == namespace && !r.ownsDirectly() && t.target != nil && t.target.Selector != nil {
+	for r := range ts.indirect[namespace] {
+		if t := ts.tracked[r]; t.target != nil && t.target.Selector != nil {
 			out[t.target.UID] = t.target.Selector
 		}
 	}

@@ -60,7 +60,7 @@ func (w *world) follow(t *testing.T, more ...string) (*kube.Kube, string) {
 	config.UserAgent = ns.Name // the audit log tells Kubes apart by it
 	k, err := kube.New(kube.Options{
 		Config: config, Namespaces: append(more, ns.Name), GPUSelector: "app.kubernetes.io/name=dcgm-exporter",
-		Logger: zaptest.NewLogger(t),
+		ScalerAddresses: []string{"flyball.flyball-system:8091"}, Logger: zaptest.NewLogger(t),
 	})
 	require.NoError(t, err)
 	run(t, k)
@@ -184,10 +184,17 @@ func selector(app string) *metav1.LabelSelector {
 
 func (w *world) deployment(t *testing.T, namespace, name string, replicas int32) *appsv1.Deployment {
 	t.Helper()
+	return w.deploymentOf(t, namespace, name, replicas, nil)
+}
+
+// deploymentOf makes a Deployment whose pods have those limits.
+func (w *world) deploymentOf(t *testing.T, namespace, name string, replicas int32, limits corev1.ResourceList) *appsv1.Deployment {
+	t.Helper()
 	d := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec:       appsv1.DeploymentSpec{Replicas: &replicas, Selector: selector(name), Template: template(name)},
 	}
+	d.Spec.Template.Spec.Containers[0].Resources.Limits = limits
 	d, err := w.AppsV1().Deployments(namespace).Create(t.Context(), d, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return d
