@@ -28,6 +28,8 @@ type clusterOptions struct {
 	namespaces     []string
 	gpuExporters   string
 	leaseNamespace string
+	scalers        []string // addresses by which ScaledObjects name this service
+	acknowledged   []string // see acknowledgeable
 }
 
 func (o clusterOptions) config() (*rest.Config, error) {
@@ -54,12 +56,15 @@ func newKubeFleet(config *rest.Config, o clusterOptions, log *zap.Logger) (*kube
 	if err != nil {
 		return nil, err
 	}
-	k, err := kube.New(kube.Options{Config: config, Namespaces: o.namespaces, GPUSelector: o.gpuExporters, Logger: log})
+	k, err := kube.New(kube.Options{Config: config, Namespaces: o.namespaces, GPUSelector: o.gpuExporters, ScalerAddresses: o.scalers, Logger: log})
 	if err != nil {
 		return nil, err
 	}
 	config = rest.CopyConfig(config)
 	config.UserAgent = "flyball"
+	if config.QPS == 0 {
+		config.QPS, config.Burst = 50, 100 // client-go's own 5 and 10 would make the first statuses of 500 autoscalers take 100 s
+	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -88,8 +93,13 @@ func newKubeFleet(config *rest.Config, o clusterOptions, log *zap.Logger) (*kube
 			Events: recorder,
 		}),
 		status: actuator.NewStatusWriter(actuator.StatusOptions{Client: objects, Leader: leader, Events: recorder, Log: log}),
-		binder: loop.Binder{Lookup: lookup(packs), MetricsAPIs: true},
-		bound:  map[types.UID]kubeBinding{}, turns: map[string]kubeTurn{},
+		hpas:   actuator.NewHPAs(actuator.HPAOptions{Client: client.AutoscalingV2(), Leader: leader, Events: recorder, Log: log}),
+		binder: loop.Binder{Lookup: lookup(packs), MetricsAPIs: true, NativeHPAs: true},
+		bound:  map[types.UID]kubeBinding{}, turns: map[string]kubeTurn{}, native: map[types.UID]*actuator.HPAResult{},
+		acknowledged: map[string]bool{},
+	}
+	for _, what := range o.acknowledged {
+		f.acknowledged[what] = true
 	}
 	f.pages = newKubePages(func(ctx context.Context, s scaled, source v1alpha1.MetricSource) ([]kube.MetricValue, error) {
 		return k.ReadMetric(ctx, s.pa, source, s.target, k.Pods(s.target))

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/flyball/flyball/decider"
 	"github.com/flyball/flyball/internal/sim"
 )
 
@@ -69,6 +72,15 @@ func TestPodsOfOneNameNeverShareASample(t *testing.T) {
 	}
 	require.Equal(t, 2, names["a/chat-0/"+sets["a"]], "two pods, one after the other, under one name: %v", names)
 	require.Equal(t, 1, names["b/chat-0/"+sets["b"]])
+
+	// Decisions and events are each its own: a's went up, b's never did.
+	for ns, scaled := range map[string]bool{"a": true, "b": false} {
+		rose := slices.ContainsFunc(c.entries(s, ns, "chat"), func(e decider.Entry) bool { return e.To > e.From })
+		require.Equal(t, scaled, rose, ns)
+		c.eventually("events of "+ns, func() bool {
+			return scaled == strings.Contains(c.kubectl("", "describe", "fpa", "-n", ns, "chat"), "SuccessfulRescale")
+		})
+	}
 
 	// The GPU exporters' series went the same way.
 	for uid, who := range everPods(t, s, "flyball_pod_ready") {

@@ -62,9 +62,14 @@ func (p *process) kill(t *testing.T) {
 // process starts flyball with the rights of deploy/rbac.yaml.
 func (c *cluster) process(dir string) *process {
 	c.t.Helper()
-	kubeconfig, err := c.cp.KubeconfigAs(flyballUser)
+	return c.processAs(flyballUser, dir)
+}
+
+func (c *cluster) processAs(user, dir string) *process {
+	c.t.Helper()
+	kubeconfig, err := c.cp.KubeconfigAs(user)
 	require.NoError(c.t, err)
-	p := &process{Cmd: exec.Command(os.Args[0], "run", "--kubeconfig", kubeconfig, "--data", dir, "--listen", "127.0.0.1:0")}
+	p := &process{Cmd: exec.Command(os.Args[0], "run", "--kubeconfig", kubeconfig, "--data-dir", dir, "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0")}
 	p.Env = append(os.Environ(), childEnv+"=1")
 	p.Stdout, p.Stderr = p, p
 	require.NoError(c.t, p.Start())
@@ -93,6 +98,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	generation := c.deployment("out", "x").Generation
 
 	away := time.Now()
+	c.away = true
 	require.NoError(t, c.cp.StopAPI())
 	d.set("/x", 35)
 	length := 20 * time.Second

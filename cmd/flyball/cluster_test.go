@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -28,6 +29,7 @@ type cluster struct {
 	cp     *controlplane.ControlPlane
 	client kubernetes.Interface
 	plant  *sim.Plant
+	away   bool // the API server was: when it is back, it refuses everybody until it has read its roles
 }
 
 // flyballUser is who flyball is in the cluster: deploy/rbac.yaml says what it may do.
@@ -35,17 +37,24 @@ const flyballUser = "system:serviceaccount:flyball-system:flyball"
 
 // startCluster starts a control plane with CRD and RBAC applied, and a kubelet over workloads whose load is none until
 // it is set.
+//
+// Tests without workloads run side by side: most of their time is waiting. Simulated pods have addresses of their own on this
+// machine, so there is one kubelet at a time.
 func startCluster(t *testing.T, workloads ...sim.WorkloadSpec) *cluster {
 	t.Helper()
+	if len(workloads) == 0 {
+		t.Parallel()
+	}
 	c := &cluster{t: t, cp: controlplane.ForTest(t, controlplane.Options{
-		CRDs: []string{"../../deploy/crd/autoscaling.aibrix.ai_podautoscalers.yaml", "testdata/cluster/crds.yaml"},
+		CRDs: []string{"../../deploy/crd/autoscaling.aibrix.ai_podautoscalers.yaml", "testdata/cluster/crds.yaml"}, AuditLog: true,
 	})}
 	c.client = kubernetes.NewForConfigOrDie(c.cp.Config())
+	t.Cleanup(c.nothingWasRefused)
 	c.kubectl("", "apply", "-f", "../../deploy/rbac.yaml")
 	namespaces := map[string]bool{}
 	for i := range workloads {
 		w := &workloads[i]
-		w.GPU, w.GPUsPerPod, w.PodNames = sim.A100, 1, sim.Given
+		w.GPU, w.GPUsPerPod, w.PodNames = cmp.Or(w.GPU, sim.A100), 1, sim.Given
 		w.ColdStart, w.DrainGrace = 2*time.Second, 3*time.Second
 		w.Load = sim.LoadSpec{Shape: sim.Constant{}}
 		namespaces[w.Namespace] = true
@@ -59,7 +68,7 @@ func startCluster(t *testing.T, workloads ...sim.WorkloadSpec) *cluster {
 	var err error
 	c.plant, err = sim.New(sim.Config{
 		Seed: 1, Start: time.Now(), Workloads: workloads,
-		Nodes: []sim.NodeSpec{{Name: "gpu-0", GPU: sim.A100, GPUs: 16}, {Name: "gpu-1", GPU: sim.A100, GPUs: 16}},
+		Nodes: []sim.NodeSpec{{Name: "gpu-0", GPU: sim.A100, GPUs: 16}, {Name: "gpu-1", GPU: sim.A100, GPUs: 16}, {Name: "gpu-2", GPU: sim.H100, GPUs: 3}},
 	})
 	require.NoError(t, err)
 	kubelet, err := simkube.New(simkube.Options{Config: c.cp.Config(), Plant: c.plant, Server: sim.NewServer(c.plant), Now: time.Now})
@@ -170,20 +179,36 @@ func (d *dial) source(path string) string {
 	return fmt.Sprintf(`{metricSourceType: external, endpoint: %q, path: %s, targetMetric: load, targetValue: "10"}`, d.address, path)
 }
 
-// flyball is the service in the cluster, with the rights of deploy/rbac.yaml.
-func (c *cluster) flyball(dir string) *service {
+// flyball is the service in the cluster, with the rights of deploy/rbac.yaml, until the test ends.
+func (c *cluster) flyball(dir string, acknowledged ...string) *service {
+	c.t.Helper()
+	s, stop := c.flyballUntil(dir, zap.NewNop(), acknowledged...)
+	c.t.Cleanup(stop)
+	return s
+}
+
+// flyballUntil is the same with a log, until stop is called.
+func (c *cluster) flyballUntil(dir string, log *zap.Logger, acknowledged ...string) (_ *service, stop func()) {
 	c.t.Helper()
 	config := c.cp.As(flyballUser)
-	f, err := newKubeFleet(config, clusterOptions{gpuExporters: "app.kubernetes.io/name=dcgm-exporter", leaseNamespace: "flyball-system"}, zap.NewNop())
+	f, err := newKubeFleet(config, clusterOptions{
+		gpuExporters: "app.kubernetes.io/name=dcgm-exporter", leaseNamespace: "flyball-system",
+		scalers: []string{"flyball.flyball-system:8091"}, acknowledged: acknowledged,
+	}, log)
 	require.NoError(c.t, err)
 	s, err := newService(serviceOptions{
-		Dir: dir, Listen: "127.0.0.1:0", Scrape: scrapeInterval, Log: zap.NewNop(), Publish: f.publish,
+		Dir: dir, Listen: "127.0.0.1:0", GRPC: grpcOptions{Listen: "127.0.0.1:0"}, Scrape: scrapeInterval, Log: log, Publish: f.publish,
 		Pages: map[string]http.RoundTripper{kubeScheme: f.pages},
 	})
 	require.NoError(c.t, err)
-	c.t.Cleanup(func() { require.NoError(c.t, s.close()) })
-	c.background(func(ctx context.Context) error { return s.Run(ctx, f) })
-	return s
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, f) }()
+	return s, func() {
+		cancel()
+		require.NoError(c.t, <-done)
+		require.NoError(c.t, s.close())
+	}
 }
 
 // write is a change of a Deployment's replica count, as an independent watch sees it.

@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/decider"
+	"github.com/flyball/flyball/internal/whatif"
 )
 
 // maxLine is the most bytes of one question: some 10,000 steps.
@@ -30,8 +28,8 @@ func newDecide() *cobra.Command {
 			"the same question gives the same answer. A question is an object:\n\n" +
 			`  {"autoscaler": PodAutoscaler, "steps": [{"t": 0, "replicas": 1, "ready": 1, "pending": 0,` + "\n" +
 			`    "windows": [{"source": 0, "stable": 5, "panic": 40}]}]}` + "\n\n" +
-			"t is in seconds since 1970. A window's value is what its source measured over it; null, or nothing, means that data are " +
-			"missing. Each step knows the ones before it, which count as applied. What is wrong with a question is its answer, " +
+			"t is in seconds since 1970. pending are pods that are not ready yet, and unschedulable, which may be given too, those that " +
+			"find no node. A window's value is what its source measured over it; null, or nothing, means that data are missing. Each step knows the ones before it, which count as applied. What is wrong with a question is its answer, " +
 			"{\"error\": …}, and the next is read.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,18 +88,19 @@ type question struct {
 	Steps      []json.RawMessage `json:"steps"`
 }
 
-// whatIfStep is how a target stands at a time, and what its sources say. What must be given is a pointer.
-type whatIfStep struct {
-	T        *float64          `json:"t"` // seconds since 1970
-	Replicas *int32            `json:"replicas"`
-	Ready    *int32            `json:"ready"`
-	Pending  int32             `json:"pending"` // pods that exist and are not ready yet
-	Windows  []json.RawMessage `json:"windows"`
+// stepLine is a whatif.Step. What must be given is a pointer.
+type stepLine struct {
+	T             *float64          `json:"t"`
+	Replicas      *int32            `json:"replicas"`
+	Ready         *int32            `json:"ready"`
+	Pending       int32             `json:"pending"`
+	Unschedulable int32             `json:"unschedulable"`
+	Windows       []json.RawMessage `json:"windows"`
 }
 
-// windowValues is what one source measured; nil for missing data.
-type windowValues struct {
-	Source *int     `json:"source"` // its index in metricsSources
+// windowLine is a whatif.Window.
+type windowLine struct {
+	Source *int     `json:"source"`
 	Stable *float64 `json:"stable"`
 	Panic  *float64 `json:"panic"`
 }
@@ -133,147 +132,76 @@ func decideLine(line []byte) (reply, error) {
 	if err := strictJSON(line, &q); err != nil {
 		return reply{}, err
 	}
-	policy, warnings, err := readPolicy(q.Autoscaler)
-	if err != nil {
-		return reply{}, fmt.Errorf("autoscaler: %w", err)
-	}
-	if len(q.Steps) == 0 {
-		return reply{}, errors.New("steps: missing; give at least one")
-	}
-	var a reply
-	for _, w := range warnings {
-		a.Warnings = append(a.Warnings, w.String())
-	}
-	var past decider.History
+	var steps []whatif.Step
 	for i, raw := range q.Steps {
-		in, t, err := readStep(policy, raw)
-		if err == nil && i > 0 && in.At.Before(past[len(past)-1].At) {
-			err = fmt.Errorf("t: %v is before the step before it; put the steps in the order of time", t)
-		}
+		step, err := readStep(raw, fmt.Sprintf("steps[%d]", i))
 		if err != nil {
-			return reply{}, fmt.Errorf("steps[%d]: %w", i, err)
+			return reply{}, err
 		}
-		for len(past) > 1 && past[0].At.Before(in.At.Add(-policy.Memory())) {
-			past = past[1:] // as the service forgets; the newest stays, whatever its age
-		}
-		in.History = past
-		d := decider.Decide(policy, in)
-		past = append(past, applied(d))
-		a.Decisions = append(a.Decisions, newDecided(t, d))
+		steps = append(steps, step)
+	}
+	decisions, warnings, err := whatif.Decide(q.Autoscaler, steps)
+	if err != nil {
+		return reply{}, err
+	}
+	a := reply{Warnings: warnings}
+	for i, d := range decisions {
+		a.Decisions = append(a.Decisions, newDecided(steps[i].T, d))
 	}
 	return a, nil
 }
 
-// readPolicy reads the autoscaler as strictly as lint does.
-func readPolicy(raw json.RawMessage) (decider.Policy, []v1alpha1.Warning, error) {
-	pas, err := v1alpha1.Read(bytes.NewReader(raw))
-	if err != nil {
-		return decider.Policy{}, nil, err
-	}
-	if len(pas) != 1 {
-		return decider.Policy{}, nil, errors.New("missing; give a PodAutoscaler")
-	}
-	policy, warnings, errs := pas[0].Policy()
-	if len(errs) > 0 {
-		return decider.Policy{}, nil, errs.ToAggregate()
-	}
-	return policy, warnings, nil
-}
-
-func readStep(p decider.Policy, raw json.RawMessage) (decider.Input, float64, error) {
-	var s whatIfStep
-	if err := strictJSON(raw, &s); err != nil {
-		return decider.Input{}, 0, err
+func readStep(raw json.RawMessage, field string) (whatif.Step, error) {
+	var s stepLine
+	if err := strictField(raw, &s, field); err != nil {
+		return whatif.Step{}, err
 	}
 	switch {
 	case s.T == nil:
-		return decider.Input{}, 0, errors.New("t: missing; give seconds")
-	case *s.T < 0 || *s.T > 1e11:
-		return decider.Input{}, 0, fmt.Errorf("t: %v is out of range; give seconds since 1970, or from 0 on", *s.T)
-	case s.Replicas == nil || *s.Replicas < 0:
-		return decider.Input{}, 0, errors.New("replicas: missing or negative; give 0 or more")
-	case s.Ready == nil || *s.Ready < 0:
-		return decider.Input{}, 0, errors.New("ready: missing or negative; give the number of ready pods, 0 or more")
-	case s.Pending < 0:
-		return decider.Input{}, 0, errors.New("pending: negative; give 0 or more")
+		return whatif.Step{}, &whatif.Error{Field: field + ".t", Problem: "missing; give seconds"}
+	case s.Replicas == nil:
+		return whatif.Step{}, &whatif.Error{Field: field + ".replicas", Problem: "missing; give 0 or more"}
+	case s.Ready == nil:
+		return whatif.Step{}, &whatif.Error{Field: field + ".ready", Problem: "missing; give the number of ready pods, 0 or more"}
 	}
-	sec, frac := math.Modf(*s.T)
-	in := decider.Input{
-		At:       time.Unix(int64(sec), int64(frac*1e9)).UTC(),
-		Replicas: *s.Replicas, StatusReplicas: *s.Replicas, Ready: *s.Ready, Starting: s.Pending,
-	}
-	values := make([]windowValues, len(p.Sources))
+	step := whatif.Step{T: *s.T, Replicas: *s.Replicas, Ready: *s.Ready, Pending: s.Pending, Unschedulable: s.Unschedulable}
 	for i, raw := range s.Windows {
-		if err := readWindow(p, raw, values); err != nil {
-			return in, 0, fmt.Errorf("windows[%d]: %w", i, err)
+		field := fmt.Sprintf("%s.windows[%d]", field, i)
+		var w windowLine
+		if err := strictField(raw, &w, field); err != nil {
+			return whatif.Step{}, err
 		}
-	}
-	for i, v := range values {
-		in.Windows = append(in.Windows, sourceWindows(p, p.Sources[i], in, v))
-	}
-	return in, *s.T, nil
-}
-
-// readWindow puts what is said of a source in that source's place.
-func readWindow(p decider.Policy, raw json.RawMessage, values []windowValues) error {
-	var v windowValues
-	if err := strictJSON(raw, &v); err != nil {
-		return err
-	}
-	switch {
-	case v.Source == nil:
-		return errors.New("source: missing; give the index of one of metricsSources, from 0 on")
-	case *v.Source < 0 || *v.Source >= len(values):
-		return fmt.Errorf("source: there is no metricsSources[%d]; give 0 to %d", *v.Source, len(values)-1)
-	case values[*v.Source].Source != nil:
-		return fmt.Errorf("source: %d is there twice; remove one", *v.Source)
-	case v.Panic != nil && p.Strategy != decider.KPA:
-		return fmt.Errorf("panic: strategy %s has no panic window; remove it", p.Strategy)
-	}
-	values[*v.Source] = v
-	return nil
-}
-
-func sourceWindows(p decider.Policy, s decider.Source, in decider.Input, v windowValues) decider.SourceWindows {
-	exporters := int(in.Ready)
-	if s.SurvivesZero {
-		exporters = 1 // its own endpoint, whatever the pods
-	}
-	window := func(span time.Duration, value *float64) decider.Window {
-		w := decider.Window{Range: span, At: in.At, State: decider.Missing, NewestAge: -1, Expected: exporters, MeanReady: float64(in.Ready)}
-		if value != nil {
-			w.State, w.Value, w.NewestAge, w.Coverage = decider.Fresh, *value, 0, 1
-			w.Reporting, w.Answering = exporters, exporters
+		if w.Source == nil {
+			return whatif.Step{}, &whatif.Error{Field: field + ".source", Problem: "missing; give the index of one of metricsSources, from 0 on"}
 		}
-		return w
+		step.Windows = append(step.Windows, whatif.Window{Source: *w.Source, Stable: w.Stable, Panic: w.Panic})
 	}
-	out := decider.SourceWindows{Key: s.Key, Stable: window(p.ObserveWindow, v.Stable)}
-	if p.Strategy == decider.KPA {
-		out.Panic = window(p.PanicWindow, v.Panic)
-	}
-	return out
-}
-
-// applied is the decision's entry as if it had been written to the target at once.
-func applied(d decider.Decision) decider.Entry {
-	e := d.Entry
-	e.Outcome = decider.Outcome{Was: d.From, Now: d.To, Why: decider.Unchanged}
-	if d.To != d.From {
-		e.Outcome = decider.Outcome{Applied: true, Was: d.From, Now: d.To, At: d.At}
-	}
-	return e
+	return step, nil
 }
 
 func newDecided(t float64, d decider.Decision) decided {
 	out := decided{T: t, From: d.From, To: d.To, Verdict: d.Verdict}
 	for _, r := range d.Reasons {
-		text := strings.TrimPrefix(r.String(), string(r.Rule)+": ")
-		out.Reasons = append(out.Reasons, reasonLine{Rule: r.Rule, From: r.From, To: r.To, Because: text})
+		out.Reasons = append(out.Reasons, reasonLine{Rule: r.Rule, From: r.From, To: r.To, Because: r.Because()})
 	}
 	return out
 }
 
-// strictJSON decodes one value: fields that do not exist and text after the value are errors.
+// strictField is strictJSON for a value within the line; its errors name the field.
+func strictField(raw json.RawMessage, into any, field string) error {
+	err := strictJSON(raw, into)
+	var within *whatif.Error
+	switch {
+	case errors.As(err, &within):
+		return &whatif.Error{Field: field + "." + within.Field, Problem: within.Problem}
+	case err != nil:
+		return &whatif.Error{Field: field, Problem: err.Error()}
+	}
+	return nil
+}
+
+// strictJSON decodes one value: fields that do not exist and text after the value are errors. Where a field within it has
+// the wrong type, it is a whatif.Error.
 func strictJSON(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -287,7 +215,7 @@ func strictJSON(data []byte, into any) error {
 	case errors.As(err, &wrongType) && wrongType.Field == "":
 		return fmt.Errorf("is a JSON %s; write an object", wrongType.Value)
 	case errors.As(err, &wrongType):
-		return fmt.Errorf("%s: is a JSON %s; write %s", wrongType.Field, wrongType.Value, jsonType(wrongType))
+		return &whatif.Error{Field: wrongType.Field, Problem: fmt.Sprintf("is a JSON %s; write %s", wrongType.Value, jsonType(wrongType))}
 	case err != nil:
 		return fmt.Errorf("%s; see flyball decide --help", strings.TrimPrefix(err.Error(), "json: "))
 	}

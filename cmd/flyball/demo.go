@@ -31,6 +31,7 @@ type demoOptions struct {
 	trace  string
 	json   bool
 	listen string
+	grpc   grpcOptions
 }
 
 func newDemo() *cobra.Command {
@@ -54,6 +55,7 @@ func newDemo() *cobra.Command {
 	f.StringVar(&o.trace, "trace", "", "Azure LLM trace (CSV: TIMESTAMP,ContextTokens,GeneratedTokens) as the load of team-a/chat")
 	f.BoolVar(&o.json, "json", false, "print one JSON object at the end, as the last line")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the HTTP API")
+	o.grpc.flags(cmd)
 	return cmd
 }
 
@@ -61,6 +63,9 @@ func newDemo() *cobra.Command {
 func runDemo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 	if o.length < 0 {
 		return fmt.Errorf("--for %s: give a positive duration", o.length)
+	}
+	if err := o.grpc.check(); err != nil {
+		return err
 	}
 	trace, err := readTrace(o.trace)
 	if err != nil {
@@ -87,7 +92,7 @@ func runDemo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 	}
 	watch := newWatch(out)
 	s, err := newService(serviceOptions{
-		Dir: dir, Listen: o.listen, Scrape: demoScrape, Tick: demoTick, Log: zap.NewNop(), Publish: watch.result,
+		Dir: dir, Listen: o.listen, GRPC: o.grpc, Scrape: demoScrape, Tick: demoTick, Log: zap.NewNop(), Publish: watch.result,
 	})
 	if err != nil {
 		return err

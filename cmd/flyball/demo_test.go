@@ -23,7 +23,7 @@ import (
 func demoReport(t *testing.T, o demoOptions) report {
 	t.Helper()
 	var out bytes.Buffer
-	o.json, o.listen = true, "127.0.0.1:0"
+	o.json, o.listen, o.grpc.Listen = true, "127.0.0.1:0", "127.0.0.1:0"
 	require.NoError(t, runDemo(context.Background(), o, &out))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var rep report
@@ -115,7 +115,7 @@ spec:
 	require.NoError(t, f.server.Sync(context.Background()))
 	results := make(chan loop.Result, 1024)
 	s, err := newService(serviceOptions{
-		Dir: t.TempDir(), Listen: "127.0.0.1:0", Scrape: 500 * time.Millisecond, Tick: time.Second, Log: zap.NewNop(),
+		Dir: t.TempDir(), Listen: "127.0.0.1:0", GRPC: grpcOptions{Listen: "127.0.0.1:0"}, Scrape: 500 * time.Millisecond, Tick: time.Second, Log: zap.NewNop(),
 		Publish: func(r loop.Result) { results <- r },
 	})
 	require.NoError(t, err)

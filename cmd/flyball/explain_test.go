@@ -3,26 +3,51 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
 
+	decisionv1 "github.com/flyball/flyball/api/decision/v1"
 	"github.com/flyball/flyball/decider"
+	"github.com/flyball/flyball/internal/cli"
 	"github.com/flyball/flyball/internal/loop"
-	"github.com/flyball/flyball/internal/server"
 )
 
+// typed runs flyball, or kubectl's plugin, as a person would, and gives what it printed.
+func typed(ctx context.Context, program string, args ...string) (stdout, stderr string, err error) {
+	var out, notes bytes.Buffer
+	root := newRoot(program)
+	root.SetArgs(args)
+	root.SetOut(&out)
+	root.SetErr(&notes)
+	err = root.ExecuteContext(ctx)
+	return out.String(), notes.String(), err
+}
+
+// explainOptions are the flags of flyball explain.
+type explainOptions struct {
+	at, server, dir string
+	json            bool
+}
+
 func explained(who string, o explainOptions) (string, error) {
-	var out bytes.Buffer
-	err := explain(context.Background(), &out, who, o)
-	return out.String(), err
+	args := []string{"explain", who}
+	for flag, value := range map[string]string{"--at": o.at, "--server": o.server, "--data-dir": o.dir} {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
+	if o.json {
+		args = append(args, "--json")
+	}
+	out, _, err := typed(context.Background(), "flyball", args...)
+	return out, err
 }
 
 // A standalone run is asked why while it runs; after it has stopped its store says the same.
@@ -30,7 +55,7 @@ func TestARunningServiceAndItsStoreExplainTheSame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	running := explainOptions{server: "http://" + r.service.listener.Addr().String()}
-	stopped := explainOptions{dir: filepath.Join(r.dir, "data")}
+	stopped := explainOptions{dir: r.data()}
 	var whileRunning string
 	var at time.Time
 	t.Cleanup(func() { // after the run has ended
@@ -44,13 +69,12 @@ func TestARunningServiceAndItsStoreExplainTheSame(t *testing.T) {
 		o.json = true
 		text, err = explained("a/llm", o)
 		require.NoError(t, err)
-		var all server.Explained
-		require.NoError(t, json.Unmarshal([]byte(text), &all))
-		require.Equal(t, all.Explanation.String(), all.Text)
-		require.False(t, all.Explanation.Last.Before(at))
+		var all decisionv1.ExplainResponse
+		require.NoError(t, protojson.Unmarshal([]byte(text), &all))
+		require.False(t, all.LastTime.AsTime().Before(at))
 
 		_, err = explained("b/lm", stopped)
-		require.EqualError(t, err, "b/lm: no decision is recorded of that name; the nearest are b/llm, a/llm")
+		require.EqualError(t, err, "explain: b/lm: no decision is recorded of that name; the nearest are b/llm, a/llm")
 		o = stopped
 		o.at = "1h"
 		_, err = explained("a/llm", o)
@@ -80,8 +104,16 @@ func TestARunningServiceAndItsStoreExplainTheSame(t *testing.T) {
 		require.Contains(t, whileRunning, want)
 	}
 
+	o.json = true
+	asJSON, err := explained("a/llm", o)
+	require.NoError(t, err)
+	var all decisionv1.ExplainResponse
+	require.NoError(t, protojson.Unmarshal([]byte(asJSON), &all))
+	require.Equal(t, whileRunning, all.Text)
+	require.EqualValues(t, 20, all.Decision.To)
+
 	_, err = explained("a/lm", running)
-	require.EqualError(t, err, "a/lm: no decision is recorded of that name; the nearest are a/llm, b/llm")
+	require.EqualError(t, err, "explain: a/lm: no decision is recorded of that name; the nearest are a/llm, b/llm")
 	_, err = explained("a/llm", stopped)
 	require.ErrorContains(t, err, "a running process has it open; ask it: give --server")
 }
@@ -103,6 +135,6 @@ func TestSomebodyElseAtTheAddressIsNotTakenForFlyball(t *testing.T) {
 // run and demo listen where explain asks, unless told otherwise.
 func TestExplainAsksWhereRunAndDemoListen(t *testing.T) {
 	for _, cmd := range []*cobra.Command{newRun(), newDemo()} {
-		require.Equal(t, defaultServer, "http://"+cmd.Flags().Lookup("listen").DefValue)
+		require.Equal(t, cli.DefaultServer, "http://"+cmd.Flags().Lookup("listen").DefValue)
 	}
 }

@@ -25,11 +25,14 @@ import (
 type kubeFleet struct {
 	kube     *kube.Kube
 	actuator *actuator.Actuator
+	hpas     *actuator.HPAs
 	status   *actuator.StatusWriter
 	election *actuator.Election
 	pages    *kubePages
 	binder   loop.Binder
 	log      *zap.Logger
+
+	acknowledged map[string]bool // see acknowledgeable
 
 	broadcaster events.EventBroadcaster
 
@@ -37,6 +40,7 @@ type kubeFleet struct {
 	bound   map[types.UID]kubeBinding
 	present map[string]kubeTurn // by autoscaler UID: as of the last step
 	turns   map[string]kubeTurn // likewise: what its turn, under way or last, decides from
+	native  map[types.UID]*actuator.HPAResult
 }
 
 // kubeBinding is what came of binding one version of an autoscaler to one target.
@@ -44,13 +48,18 @@ type kubeBinding struct {
 	version string
 	target  types.UID
 	a       loop.Autoscaler
+	warns   []v1alpha1.Warning
 	errs    field.ErrorList
 }
 
-// kubeTurn is the objects that a decision is made from.
+// kubeTurn is the objects that a decision is made from, and who else has the target.
 type kubeTurn struct {
-	pa     *v1alpha1.PodAutoscaler
-	target kube.Target
+	pa        *v1alpha1.PodAutoscaler
+	target    kube.Target
+	warnings  []v1alpha1.Warning
+	contested *actuator.Contested
+	delegated string              // the ScaledObject
+	native    *actuator.HPAResult // as of the last look
 }
 
 // scaled is an autoscaler that can be decided for, and its objects.
@@ -88,18 +97,22 @@ func (f *kubeFleet) scaled(t time.Time) []scaled {
 		b := f.bind(pa, target)
 		switch {
 		case len(b.errs) > 0:
-			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, Invalid: b.errs})
+			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, Warnings: b.warns, Invalid: b.errs})
 		case errors.Is(err, kube.ErrUnread): // in a moment
 		case err != nil:
-			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, TargetReason: targetReason(err), TargetMessage: err.Error()})
+			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, Warnings: b.warns, TargetReason: targetReason(err), TargetMessage: err.Error()})
 		default:
-			out = append(out, scaled{kubeTurn{pa, target}, b.a})
+			turn := kubeTurn{pa: pa, target: target, warnings: b.warns, native: f.native[pa.UID]}
+			turn.contested, turn.delegated = f.others(pa, t)
+			b.a.Withheld = turn.withheld()
+			out = append(out, scaled{turn, b.a})
 		}
 	}
 	for uid := range f.bound {
 		if !known[uid] {
 			delete(f.bound, uid)
 			delete(f.turns, string(uid))
+			delete(f.native, uid)
 		}
 	}
 	return out
@@ -111,10 +124,9 @@ func (f *kubeFleet) bind(pa *v1alpha1.PodAutoscaler, target kube.Target) kubeBin
 	if before, ok := f.bound[pa.UID]; ok && before.version == now.version && before.target == now.target {
 		return before
 	}
-	var warnings []v1alpha1.Warning
-	now.a, warnings, now.errs = f.binder.Bind(pa, loop.Target{Kind: pa.Target().Kind, Name: target.Name, UID: bindable(target)})
+	now.a, now.warns, now.errs = f.binder.Bind(pa, loop.Target{Kind: pa.Target().Kind, Name: target.Name, UID: bindable(target)})
 	who := []zap.Field{zap.String("namespace", pa.Namespace), zap.String("name", pa.Name)}
-	for _, w := range warnings {
+	for _, w := range now.warns {
 		f.log.Warn("autoscaler", append(who, zap.String("field", w.Field), zap.String("warning", w.Text))...)
 	}
 	if len(now.errs) > 0 {
@@ -154,7 +166,7 @@ func (f *kubeFleet) Scale(_ context.Context, a loop.Autoscaler, _ time.Time) (lo
 	if !ok || string(s.target.UID) != a.Target.UID {
 		return loop.Scale{}, errGone
 	}
-	out := loop.Scale{Replicas: s.target.Replicas, StatusReplicas: s.target.StatusReplicas}
+	out := loop.Scale{Replicas: s.target.Replicas, StatusReplicas: s.target.StatusReplicas, Quota: f.kube.Quota(s.target)}
 	for _, pod := range f.kube.Pods(s.target) {
 		switch {
 		case pod.DeletionTimestamp != nil:
@@ -185,6 +197,7 @@ func (f *kubeFleet) Apply(ctx context.Context, a loop.Autoscaler, d decider.Deci
 	return f.actuator.Apply(ctx, actuator.Target{
 		Resource: s.target.GVR, Kind: a.Target.Kind, Namespace: s.target.Namespace, Name: s.target.Name, UID: s.target.UID,
 		Generation: s.target.Generation, Replicas: s.target.Replicas, ResourceVersion: s.target.ResourceVersion,
+		DecisionID: loop.DecisionID(a, d.At),
 	}, s.pa, d)
 }
 
@@ -195,7 +208,8 @@ func (f *kubeFleet) publish(r loop.Result) {
 		return
 	}
 	f.status.Observe(actuator.Turn{
-		Autoscaler: s.pa, At: r.At, Policy: r.Autoscaler.Policy, Input: r.Input, Decision: r.Decision, Err: r.Err,
+		Autoscaler: s.pa, At: r.At, Warnings: s.warnings, Contested: s.contested, DelegatedTo: s.delegated, HPA: s.native,
+		Policy: r.Autoscaler.Policy, Input: r.Input, Decision: r.Decision, DecisionID: loop.DecisionID(r.Autoscaler, r.At), Err: r.Err,
 	})
 }
 
@@ -215,6 +229,7 @@ func (f *kubeFleet) Run(ctx context.Context, scrape func(collector.Config) error
 	all.Go(func() error { return f.kube.Run(ctx) })
 	all.Go(func() error { return f.status.Run(ctx) })
 	all.Go(func() error { return f.election.Run(ctx) })
+	all.Go(func() error { return f.syncNative(ctx) })
 	all.Go(func() error {
 		tick := time.NewTicker(follow)
 		defer tick.Stop()

@@ -37,7 +37,7 @@ and notes leave it at 0.`,
 				}
 				files = append(files, lint.File{Name: name, Data: data})
 			}
-			report := lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true})
+			report := lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true, NativeHPAs: true})
 			if asJSON {
 				err = printFindings(cmd.OutOrStdout(), report)
 			} else {

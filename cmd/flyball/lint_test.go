@@ -51,7 +51,7 @@ func TestLintOfMalformedManifests(t *testing.T) {
 			}
 			var got []lint.Finding
 			for _, files := range sets {
-				got = append(got, lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true}).Findings...)
+				got = append(got, lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true, NativeHPAs: true}).Findings...)
 			}
 			compareFindings(t, want, got)
 		})

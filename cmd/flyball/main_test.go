@@ -12,7 +12,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(execute(os.Args[1:]))
 	}
-	testscript.Main(m, map[string]func(){"flyball": func() { os.Exit(execute(os.Args[1:])) }})
+	flyball := func() { os.Exit(execute(os.Args[1:])) }
+	testscript.Main(m, map[string]func(){"flyball": flyball, "kubectl-flyball": flyball})
 }
 
 func TestScripts(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,14 +67,22 @@ func newRun() *cobra.Command {
 	f.StringSliceVar(&o.cluster.namespaces, "namespaces", nil, "namespaces to look at; all when omitted")
 	f.StringVar(&o.cluster.gpuExporters, "gpu-exporters", "app.kubernetes.io/name=dcgm-exporter", "label selector of the GPU exporters' pods")
 	f.StringVar(&o.cluster.leaseNamespace, "lease-namespace", "flyball-system", "namespace of the Lease flyball, whose holder writes")
-	f.StringVar(&o.service.Dir, "data", "data", "directory of samples and journal")
+	f.StringSliceVar(&o.cluster.scalers, "scaler-addresses", []string{"flyball.flyball-system:8091"},
+		"addresses at which KEDA finds this service; a ScaledObject with one as scalerAddress is delegated to, any other is a conflict")
+	f.StringSliceVar(&o.cluster.acknowledged, "acknowledge", nil,
+		"write in spite of: "+strings.Join(acknowledgeable, ", ")+"; otherwise flyball only advises while one of them is there")
+	f.StringVar(&o.service.Dir, "data-dir", "data", "directory of samples and journal")
 	f.StringVar(&o.service.Listen, "listen", "127.0.0.1:8090", "address of the HTTP API")
+	o.service.GRPC.flags(cmd)
 	f.DurationVar(&o.service.Retention, "retention", 7*24*time.Hour, "how long samples and decisions are kept")
 	f.Int64Var(&o.service.MaxBytes, "retention-bytes", 4<<30, "the most bytes that sample blocks may take on disk; 0 for no limit")
 	return cmd
 }
 
 func (o runOptions) check() error {
+	if err := errors.Join(o.service.GRPC.check(), checkAcknowledged(o.cluster.acknowledged)); err != nil {
+		return err
+	}
 	switch {
 	case !o.standalone && len(o.manifests)+len(o.targets) > 0:
 		return errors.New("--manifests and --targets are for --standalone; give it, or leave them out")
@@ -117,5 +126,6 @@ func runCluster(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	s.registry.MustRegister(f)
 	return s.Run(ctx, f)
 }

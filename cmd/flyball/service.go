@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,14 +14,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/prometheus/promql"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/internal/board"
 	"github.com/flyball/flyball/internal/loop"
 	"github.com/flyball/flyball/internal/server"
+	"github.com/flyball/flyball/internal/telemetry"
 	"github.com/flyball/flyball/query"
 	"github.com/flyball/flyball/store"
 )
@@ -40,6 +42,7 @@ type serviceOptions struct {
 	Retention time.Duration
 	MaxBytes  int64
 	Listen    string
+	GRPC      grpcOptions
 	Scrape    time.Duration // default interval between two scrapes of one endpoint
 	Tick      time.Duration // between two decisions of one autoscaler
 	Log       *zap.Logger
@@ -53,59 +56,113 @@ type service struct {
 	registry  *prometheus.Registry
 	store     *store.Store
 	collector *collector.Collector
+	packs     collector.Packs
 	engine    *query.Engine
-	recorder  *recorder
+	recorder  *telemetry.Recorder
 	listener  net.Listener
+	grpc      net.Listener
+	records   loop.Records
+	sequence  uint64 // the last that was recorded before this start
+	board     *board.Board
 	steps     atomic.Int64
 }
 
-// newService opens the store and the listener; close releases them.
-func newService(o serviceOptions) (*service, error) {
+// newService opens the store and the listeners; close releases them.
+func newService(o serviceOptions) (_ *service, err error) {
 	s := &service{opts: o, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	var err error
 	if s.listener, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w (choose another address with --listen)", o.Listen, err)
+	}
+	if s.grpc, err = o.GRPC.listen(); err != nil {
+		return nil, err
 	}
 	s.store, err = store.Open(store.Options{
 		Dir: o.Dir, Retention: o.Retention, MaxBytes: o.MaxBytes, Brief: store.Brief{loop.KindEntry: loop.EntryRetention},
 		Logger: slog.New(zapslog.NewHandler(o.Log.Core())), Registry: s.registry,
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.listener.Close())
+		return nil, err
+	}
+	if err := s.remember(); err != nil {
+		return nil, err
 	}
 	s.collector, err = collector.New(collector.Options{
 		Store: s.store, Now: time.Now, Logger: o.Log, Registerer: s.registry, DefaultInterval: o.Scrape, Pages: o.Pages,
+		Instance: s.store.ID(),
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, err
+	}
+	if s.packs, err = collector.LoadPacks(); err != nil {
+		return nil, err
 	}
 	s.engine = query.New(query.Options{Lookback: 3 * o.Scrape})
-	s.recorder = newRecorder(o.Log, s.registry)
+	s.recorder = telemetry.NewRecorder(o.Log, s.registry)
 	return s, nil
 }
 
-func (s *service) close() error { return s.store.Close() }
+// remember reads what was decided last before this start.
+func (s *service) remember() error {
+	s.records = loop.Records{Journal: s.store.Journal()}
+	last, err := s.records.Latest()
+	if err != nil {
+		return fmt.Errorf("read the last decisions in %s: %w", s.opts.Dir, err)
+	}
+	if s.sequence, err = s.records.Sequence(); err != nil {
+		return fmt.Errorf("in %s: %w", s.opts.Dir, err)
+	}
+	s.board = board.New(s.store.ID(), last)
+	return nil
+}
+
+func (s *service) close() (err error) {
+	for _, l := range []net.Listener{s.listener, s.grpc} {
+		if l != nil {
+			_ = l.Close() // its server has closed it, if it got that far
+		}
+	}
+	if s.store != nil {
+		err = s.store.Close()
+	}
+	return err
+}
 
 // Run decides for the fleet until ctx ends.
 func (s *service) Run(ctx context.Context, f fleet) error {
+	f = shown{f, s.board, s.recorder}
 	l := loop.New(loop.Options{
-		Fleet: f, Windows: facts{s.store, s.engine}, Journal: s.store.Journal(), Tick: s.opts.Tick,
+		Fleet: f, Windows: facts{s.store, s.engine}, Journal: s.store.Journal(), Tick: s.opts.Tick, Sequence: s.sequence,
 		Publish: func(r loop.Result) {
-			s.recorder.record(r)
+			s.recorder.Record(r)
+			s.board.Publish(r)
 			if s.opts.Publish != nil {
 				s.opts.Publish(r)
 			}
 		},
 	})
+	ready := func() error { return s.ready(f) }
+	decisions, err := s.newRPC(ready)
+	if err != nil {
+		return err
+	}
 	web := server.New(server.Options{
-		Queries: facts{s.store, s.engine}, Metrics: s.registry, Ready: func() error { return s.ready(f) }, Now: time.Now, Version: version(),
-		Explain: loop.Records{Journal: s.store.Journal()}.Explain,
+		Engine: s.engine.PromQL(), Store: s.store, Lookback: 3 * s.opts.Scrape, Targets: s.targets, Metadata: s.packs.Metadata,
+		Metrics: s.registry, Ready: ready, Now: time.Now, Version: version(), API: decisions.Gateway(),
 	})
-	s.opts.Log.Info("listening", zap.String("address", s.listener.Addr().String()))
+	s.opts.Log.Info("listening", zap.String("address", s.listener.Addr().String()), zap.String("grpc", s.grpc.Addr().String()))
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return web.Serve(ctx, s.listener) })
+	all.Go(func() error { return decisions.Serve(ctx, s.grpc) })
 	all.Go(func() error { return s.store.Run(ctx) })
+	all.Go(func() error {
+		return telemetry.NewSeries(s.registry, s.store, s.opts.Log).Run(ctx, cmp.Or(s.opts.Tick, loop.DefaultTick))
+	})
 	all.Go(func() error { return s.collector.Run(ctx) })
 	all.Go(func() error { return f.Run(ctx, s.collector.Update) })
 	all.Go(func() error { return s.tick(ctx, l) })
@@ -159,10 +216,15 @@ func (f facts) Windows(ctx context.Context, b *query.Bound, t time.Time, ranges 
 	return f.engine.Windows(ctx, f.store, b, t, ranges...)
 }
 
-func (f facts) Instant(ctx context.Context, expr string, t time.Time) (*promql.Result, error) {
-	return f.engine.Instant(ctx, f.store, expr, t)
-}
-
-func (f facts) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (*promql.Result, error) {
-	return f.engine.Range(ctx, f.store, expr, start, end, step)
+// targets is what is scraped, as the HTTP API shows it.
+func (s *service) targets() []server.Target {
+	var out []server.Target
+	for _, h := range s.collector.Health() {
+		interval := cmp.Or(h.Endpoint.Interval, s.opts.Scrape)
+		out = append(out, server.Target{
+			Labels: h.Endpoint.Labels(), Pool: string(h.Endpoint.Role), URL: h.Endpoint.URL, Scraped: h.Scraped, Duration: h.Duration,
+			Err: h.Err, DownSince: h.Since, Interval: interval, Timeout: interval * 8 / 10,
+		})
+	}
+	return out
 }

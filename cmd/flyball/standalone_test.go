@@ -43,14 +43,22 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), results: make(chan loop.Result, 4096), groups: map[string]group{}}
-	var err error
-	r.service, err = newService(serviceOptions{
-		Dir: filepath.Join(r.dir, "data"), Listen: "127.0.0.1:0", Scrape: 500 * time.Millisecond, Tick: time.Second,
-		Log: zap.NewNop(), Publish: func(res loop.Result) { r.results <- res },
-	})
-	require.NoError(t, err)
+	r.open("127.0.0.1:0")
 	return r
 }
+
+// open makes a service over the rig's store, with gRPC at an address.
+func (r *rig) open(grpcListen string) {
+	r.t.Helper()
+	var err error
+	r.service, err = newService(serviceOptions{
+		Dir: r.data(), Listen: "127.0.0.1:0", GRPC: grpcOptions{Listen: grpcListen}, Scrape: 500 * time.Millisecond, Tick: time.Second,
+		Log: zap.NewNop(), Publish: func(res loop.Result) { r.results <- res },
+	})
+	require.NoError(r.t, err)
+}
+
+func (r *rig) data() string { return filepath.Join(r.dir, "data") }
 
 // exporter serves pages on an address of its own.
 func (r *rig) exporter(h http.HandlerFunc) string {
@@ -114,17 +122,21 @@ spec:
 }
 
 // run runs the service until the test ends.
-func (r *rig) run() {
+func (r *rig) run() { r.t.Cleanup(r.start()) }
+
+// start runs the service until it is stopped.
+func (r *rig) start() (stop func()) {
 	packs, err := collector.LoadPacks()
 	require.NoError(r.t, err)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	s := r.service
 	f := newFiles([]string{filepath.Join(r.dir, "*.yaml")}, []string{filepath.Join(r.dir, "targets.json")}, loop.Binder{Lookup: lookup(packs)}, zap.NewNop())
-	go func() { done <- r.service.Run(ctx, f) }()
-	r.t.Cleanup(func() {
-		stop()
+	go func() { done <- s.Run(ctx, f) }()
+	return sync.OnceFunc(func() {
+		cancel()
 		require.NoError(r.t, <-done)
-		require.NoError(r.t, r.service.close())
+		require.NoError(r.t, s.close())
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -124,7 +123,11 @@ func (c *checker) convert(a *autoscaler) {
 		c.refuse(a, err.Field, "%s", a.mend(err))
 	}
 	for _, w := range warnings {
-		c.say(a.object, Warning, w.Field, "%s", w.Text)
+		severity := Warning
+		if w.Misplaced {
+			severity = Error
+		}
+		c.say(a.object, severity, w.Field, "%s", w.Text)
 	}
 	for i, s := range a.pa.Spec.MetricsSources {
 		var names []string
@@ -155,14 +158,6 @@ func (c *checker) newest(names []string) []string {
 
 // mend completes the conversion's error with what only the file shows.
 func (a *autoscaler) mend(err *field.Error) string {
-	if key, isLabel := strings.CutPrefix(err.Field, "metadata.labels["); isLabel {
-		key = strings.TrimSuffix(key, "]")
-		value := a.pa.Labels[key]
-		if _, right, ok := strings.Cut(err.Detail, ", spelt "); ok {
-			key = right
-		}
-		return err.ErrorBody() + ", as the line " + key + ": " + strconv.Quote(value)
-	}
 	if err.Field == "spec.maxReplicas" && !a.has(err.Field) {
 		return "Required value: write the most replicas that may ever run, such as maxReplicas: 8; each holds its GPUs"
 	}

@@ -185,13 +185,15 @@ func (s *Server) counted(h http.Handler) http.Handler {
 
 func (s *Server) podHandler(uid string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+	page := func(w http.ResponseWriter, r *http.Request) {
 		if s.plant.silent(uid) {
 			s.hang(r.Context())
 			return
 		}
 		answer(w, func(b io.Writer) error { return s.plant.WritePodPage(b, uid) })
-	})
+	}
+	mux.HandleFunc("GET /metrics", page)
+	mux.HandleFunc("GET /metrics/{$}", page) // vLLM answers both
 	return mux
 }
 

@@ -99,7 +99,7 @@ func govern(ctx context.Context, cp *controlplane.ControlPlane, plant *sim.Plant
 			return err
 		}
 		defer log.Close()
-		return child(ctx, log, exec.Command(flyball, "run", "--kubeconfig", kubeconfig, "--data", filepath.Join(dir, "data")))
+		return child(ctx, log, exec.Command(flyball, "run", "--kubeconfig", kubeconfig, "--data-dir", filepath.Join(dir, "data")))
 	})
 	all.Go(func() error {
 		for _, w := range demo.Workloads(nil) {
