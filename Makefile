@@ -1,9 +1,10 @@
 # `make help` lists the targets. `make test` is exactly what CI runs.
 SHELL := bash
 TOOL  := go tool -modfile=tools/go.mod
-GO    := $(shell git ls-files -co --exclude-standard '*.go' 2>/dev/null)
+BUF   := go tool -modfile=../tools/buf/go.mod buf
+GO    := $(shell git ls-files -co --exclude-standard '*.go' ':!*.pb.go' ':!*.pb.gw.go' 2>/dev/null)
 
-.PHONY: help demo demo-cluster build test check race controlplane generate fmt fuzz bench oracle
+.PHONY: help demo demo-cluster build test check race controlplane generate fmt fuzz bench oracle soak
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,20 +24,27 @@ check: cc ## format, vet, staticcheck, and that generated files are fresh
 	@echo "== format"; out=$$($(TOOL) gofumpt -l $(GO)); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	@echo "== vet"; go vet ./...
 	@echo "== staticcheck"; $(TOOL) staticcheck ./...
-	@echo "== go.mod"; for m in . deploy/controlplane tools decider/oracle/knative; do go -C $$m mod tidy -diff || exit 1; done
+	@echo "== go.mod"; for m in . deploy/controlplane tools tools/helm decider/oracle/knative; do go -C $$m mod tidy -diff || exit 1; done
+	@echo "== proto"; cd api && $(BUF) lint && $(BUF) format --diff --exit-code
 	@echo "== nested"; go -C decider/oracle/knative vet ./...
 	@echo "== generated"; tmp=$$(mktemp -d); trap 'rm -rf '$$tmp EXIT; cp -r api deploy $$tmp/; $(MAKE) -s generate; \
 	  diff -r $$tmp/api api && diff -r $$tmp/deploy deploy || { echo "generated files were stale; they are fresh now: commit them"; exit 1; }
 
-race: cc controlplane ## all tests, with the race detector, in random order; what is skipped is named, and in CI nothing may be
+race: cc controlplane prometheus ## all tests, with the race detector, in random order; what is skipped is named, and in CI nothing may be
 	@echo "== tests"; go test -race -run '^$$' ./... >/dev/null
 	@log=$$(mktemp); trap 'rm -f '$$log EXIT; \
-	  go test -v -race -shuffle=on -timeout 20m -p 1 ./... 2>&1 | tee $$log | grep --line-buffered -E '^(ok|FAIL|panic)|^ *--- (FAIL|SKIP)'; rc=$${PIPESTATUS[0]}; \
+	  go test -v -race -shuffle=on -timeout 40m -p 1 ./... 2>&1 | tee $$log | grep --line-buffered -E '^(ok|FAIL|panic)|^ *--- (FAIL|SKIP)'; rc=$${PIPESTATUS[0]}; \
 	  [ $$rc = 0 ] || { echo "== what failed"; grep -B 80 -A 5 -E '^ *--- FAIL|^panic|DATA RACE' $$log | tail -n 600; exit $$rc; }; \
 	  [ "$$CI" != true ] || ! grep -E '^ *--- SKIP' $$log | grep -v AzureConversationTrace || { echo "CI allows no skipped test, but for public traces that are not there"; exit 1; }
 
 controlplane: ## the Kubernetes programs that tests and demo-cluster run (built once per version: minutes)
 	@go run ./internal/controlplane/build >/dev/null
+
+# Two tests ask Debian's own programs. They are unpacked here, not installed: no service is started, and no root is needed.
+export PATH := $(PATH):$(CURDIR)/bin/_debian/usr/bin
+.PHONY: prometheus
+prometheus:
+	@command -v promtool >/dev/null || { mkdir -p bin/_debian && cd bin/_debian && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } && dpkg -x prometheus_*.deb .; } >/dev/null 2>&1 || echo "no prometheus and promtool here: the tests that ask them are skipped"
 
 # The race detector needs a C compiler. Nothing else here does.
 .PHONY: cc
@@ -47,8 +55,12 @@ cc:
 oracle: ## strict KPA against the real Knative autoscaler: a million steps, then every planted mistake must show (minutes)
 	@cd decider/oracle/knative && go run . -steps 1000000 -seed 1 && go test ./...
 
-generate: ## deepcopy and CRDs from api/
-	@go generate ./api/...
+soak: controlplane ## a thousand autoscalers at rest on a real control plane: what is asked and written (minutes)
+	@FLYBALL_SOAK=1 go test -v -timeout 20m -run 'TestAFleetAtRestWritesNothing$$' ./cmd/flyball
+
+generate: ## deepcopy, CRDs and stubs from api/, manifests from the chart
+	@go generate ./api/... ./deploy
+	@cd api && $(BUF) generate
 
 fmt: ## format the code
 	@$(TOOL) gofumpt -w $(GO)
