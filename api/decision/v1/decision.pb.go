@@ -31,6 +31,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Severity is how bad a finding is.
+type Severity int32
+
+const (
+	// Not given.
+	Severity_SEVERITY_UNSPECIFIED Severity = 0
+	// It is refused, or it breaks what is there.
+	Severity_SEVERITY_ERROR Severity = 1
+	// It is accepted and most likely not what was meant.
+	Severity_SEVERITY_WARNING Severity = 2
+	// It is right and worth knowing.
+	Severity_SEVERITY_NOTE Severity = 3
+)
+
+// Enum value maps for Severity.
+var (
+	Severity_name = map[int32]string{
+		0: "SEVERITY_UNSPECIFIED",
+		1: "SEVERITY_ERROR",
+		2: "SEVERITY_WARNING",
+		3: "SEVERITY_NOTE",
+	}
+	Severity_value = map[string]int32{
+		"SEVERITY_UNSPECIFIED": 0,
+		"SEVERITY_ERROR":       1,
+		"SEVERITY_WARNING":     2,
+		"SEVERITY_NOTE":        3,
+	}
+)
+
+func (x Severity) Enum() *Severity {
+	p := new(Severity)
+	*p = x
+	return p
+}
+
+func (x Severity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Severity) Descriptor() protoreflect.EnumDescriptor {
+	return file_decision_v1_decision_proto_enumTypes[0].Descriptor()
+}
+
+func (Severity) Type() protoreflect.EnumType {
+	return &file_decision_v1_decision_proto_enumTypes[0]
+}
+
+func (x Severity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Severity.Descriptor instead.
+func (Severity) EnumDescriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{0}
+}
+
 // Verdict sums up a decision.
 type Verdict int32
 
@@ -72,11 +129,11 @@ func (x Verdict) String() string {
 }
 
 func (Verdict) Descriptor() protoreflect.EnumDescriptor {
-	return file_decision_v1_decision_proto_enumTypes[0].Descriptor()
+	return file_decision_v1_decision_proto_enumTypes[1].Descriptor()
 }
 
 func (Verdict) Type() protoreflect.EnumType {
-	return &file_decision_v1_decision_proto_enumTypes[0]
+	return &file_decision_v1_decision_proto_enumTypes[1]
 }
 
 func (x Verdict) Number() protoreflect.EnumNumber {
@@ -85,7 +142,7 @@ func (x Verdict) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verdict.Descriptor instead.
 func (Verdict) EnumDescriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{0}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{1}
 }
 
 // WindowState says whether a window's value may be used.
@@ -133,11 +190,11 @@ func (x WindowState) String() string {
 }
 
 func (WindowState) Descriptor() protoreflect.EnumDescriptor {
-	return file_decision_v1_decision_proto_enumTypes[1].Descriptor()
+	return file_decision_v1_decision_proto_enumTypes[2].Descriptor()
 }
 
 func (WindowState) Type() protoreflect.EnumType {
-	return &file_decision_v1_decision_proto_enumTypes[1]
+	return &file_decision_v1_decision_proto_enumTypes[2]
 }
 
 func (x WindowState) Number() protoreflect.EnumNumber {
@@ -146,7 +203,7 @@ func (x WindowState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WindowState.Descriptor instead.
 func (WindowState) EnumDescriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{1}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{2}
 }
 
 // ListAutoscalersRequest asks for a page of autoscalers.
@@ -515,13 +572,16 @@ func (x *ListDecisionsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ExplainRequest names an autoscaler and a time.
+// ExplainRequest names an autoscaler and a time, or a decision.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The autoscaler's namespace.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// The autoscaler's name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// A decision's id, as logs and events have it. What it said is explained, now that more is known of what became of it.
+	// Namespace, name and time are left out then.
+	Id string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
 	// The last decision at or before this time is explained; now when neither is given.
 	//
 	// Types that are valid to be assigned to Time:
@@ -573,6 +633,13 @@ func (x *ExplainRequest) GetNamespace() string {
 func (x *ExplainRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetId() string {
+	if x != nil {
+		return x.Id
 	}
 	return ""
 }
@@ -893,6 +960,554 @@ func (x *GetWindowResponse) GetWindow() *Window {
 	return nil
 }
 
+// ListFindingsRequest says whose findings are wanted.
+type ListFindingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only this namespace; all when empty.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Only the PodAutoscaler of this name; all when empty.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFindingsRequest) Reset() {
+	*x = ListFindingsRequest{}
+	mi := &file_decision_v1_decision_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFindingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFindingsRequest) ProtoMessage() {}
+
+func (x *ListFindingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFindingsRequest.ProtoReflect.Descriptor instead.
+func (*ListFindingsRequest) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListFindingsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// ListFindingsResponse has the findings.
+type ListFindingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By namespace and name, and of one PodAutoscaler by severity.
+	Findings      []*Finding `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFindingsResponse) Reset() {
+	*x = ListFindingsResponse{}
+	mi := &file_decision_v1_decision_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFindingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFindingsResponse) ProtoMessage() {}
+
+func (x *ListFindingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFindingsResponse.ProtoReflect.Descriptor instead.
+func (*ListFindingsResponse) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListFindingsResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+// Finding is one remark on one field of a PodAutoscaler.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The PodAutoscaler's namespace.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The PodAutoscaler's name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// How bad it is.
+	Severity Severity `protobuf:"varint,3,opt,name=severity,proto3,enum=flyball.decision.v1.Severity" json:"severity,omitempty"`
+	// Such as spec.metricsSources[0].targetValue; empty for the object as a whole.
+	Field string `protobuf:"bytes,4,opt,name=field,proto3" json:"field,omitempty"`
+	// What is wrong, and what to write instead.
+	Text          string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_decision_v1_decision_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Finding) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Finding) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Finding) GetSeverity() Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
+func (x *Finding) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Finding) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// BacktestRequest names an autoscaler, a stretch of the past, and what is to be different.
+type BacktestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The autoscaler's namespace.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The autoscaler's name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// From this time on, inclusive; an hour before the end when absent.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Up to this time, inclusive; now when absent. At most six hours after the start.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// What is different from the policy that is in force now; nothing when absent.
+	Changes       *PolicyChanges `protobuf:"bytes,5,opt,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestRequest) Reset() {
+	*x = BacktestRequest{}
+	mi := &file_decision_v1_decision_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestRequest) ProtoMessage() {}
+
+func (x *BacktestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestRequest.ProtoReflect.Descriptor instead.
+func (*BacktestRequest) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BacktestRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *BacktestRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BacktestRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *BacktestRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *BacktestRequest) GetChanges() *PolicyChanges {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// PolicyChanges are settings that replace those of a policy. What is absent stays.
+type PolicyChanges struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The least count. Schedules do not apply when either bound is given.
+	MinReplicas *int32 `protobuf:"varint,1,opt,name=min_replicas,json=minReplicas,proto3,oneof" json:"min_replicas,omitempty"`
+	// The greatest count.
+	MaxReplicas *int32 `protobuf:"varint,2,opt,name=max_replicas,json=maxReplicas,proto3,oneof" json:"max_replicas,omitempty"`
+	// How long more must be asked for before it is done.
+	ScaleUpDelay *durationpb.Duration `protobuf:"bytes,3,opt,name=scale_up_delay,json=scaleUpDelay,proto3" json:"scale_up_delay,omitempty"`
+	// How long fewer must be asked for before it is done.
+	ScaleDownDelay *durationpb.Duration `protobuf:"bytes,4,opt,name=scale_down_delay,json=scaleDownDelay,proto3" json:"scale_down_delay,omitempty"`
+	// Targets, by source.
+	Targets       []*SourceTarget `protobuf:"bytes,5,rep,name=targets,proto3" json:"targets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyChanges) Reset() {
+	*x = PolicyChanges{}
+	mi := &file_decision_v1_decision_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyChanges) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyChanges) ProtoMessage() {}
+
+func (x *PolicyChanges) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyChanges.ProtoReflect.Descriptor instead.
+func (*PolicyChanges) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PolicyChanges) GetMinReplicas() int32 {
+	if x != nil && x.MinReplicas != nil {
+		return *x.MinReplicas
+	}
+	return 0
+}
+
+func (x *PolicyChanges) GetMaxReplicas() int32 {
+	if x != nil && x.MaxReplicas != nil {
+		return *x.MaxReplicas
+	}
+	return 0
+}
+
+func (x *PolicyChanges) GetScaleUpDelay() *durationpb.Duration {
+	if x != nil {
+		return x.ScaleUpDelay
+	}
+	return nil
+}
+
+func (x *PolicyChanges) GetScaleDownDelay() *durationpb.Duration {
+	if x != nil {
+		return x.ScaleDownDelay
+	}
+	return nil
+}
+
+func (x *PolicyChanges) GetTargets() []*SourceTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+// SourceTarget is a target value of a source.
+type SourceTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source's name or key.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The target, above 0, in the source's unit.
+	Target        float64 `protobuf:"fixed64,2,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceTarget) Reset() {
+	*x = SourceTarget{}
+	mi := &file_decision_v1_decision_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceTarget) ProtoMessage() {}
+
+func (x *SourceTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceTarget.ProtoReflect.Descriptor instead.
+func (*SourceTarget) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SourceTarget) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SourceTarget) GetTarget() float64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+// BacktestResponse is the past as it was and as it would have been.
+type BacktestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each decision that would have been made, oldest first.
+	Steps []*BacktestStep `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	// Those of the decisions, with their reasons, that would have changed the count, and the first.
+	Decisions []*Decision `protobuf:"bytes,2,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	// Replicas summed over the time, in seconds, as it was, over those steps for which that is known.
+	WasReplicaSeconds float64 `protobuf:"fixed64,3,opt,name=was_replica_seconds,json=wasReplicaSeconds,proto3" json:"was_replica_seconds,omitempty"`
+	// The same, over the same steps, as it would have been.
+	ReplicaSeconds float64 `protobuf:"fixed64,4,opt,name=replica_seconds,json=replicaSeconds,proto3" json:"replica_seconds,omitempty"`
+	// How many steps the stored facts did not suffice for: nothing is known of the pods at that time.
+	UnknownSteps  int32 `protobuf:"varint,5,opt,name=unknown_steps,json=unknownSteps,proto3" json:"unknown_steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestResponse) Reset() {
+	*x = BacktestResponse{}
+	mi := &file_decision_v1_decision_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestResponse) ProtoMessage() {}
+
+func (x *BacktestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestResponse.ProtoReflect.Descriptor instead.
+func (*BacktestResponse) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *BacktestResponse) GetSteps() []*BacktestStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *BacktestResponse) GetDecisions() []*Decision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+func (x *BacktestResponse) GetWasReplicaSeconds() float64 {
+	if x != nil {
+		return x.WasReplicaSeconds
+	}
+	return 0
+}
+
+func (x *BacktestResponse) GetReplicaSeconds() float64 {
+	if x != nil {
+		return x.ReplicaSeconds
+	}
+	return 0
+}
+
+func (x *BacktestResponse) GetUnknownSteps() int32 {
+	if x != nil {
+		return x.UnknownSteps
+	}
+	return 0
+}
+
+// BacktestStep is one moment of the past.
+type BacktestStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// Replicas of the target as it was.
+	Was int32 `protobuf:"varint,2,opt,name=was,proto3" json:"was,omitempty"`
+	// Replicas that would have been wanted.
+	To            int32 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacktestStep) Reset() {
+	*x = BacktestStep{}
+	mi := &file_decision_v1_decision_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacktestStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacktestStep) ProtoMessage() {}
+
+func (x *BacktestStep) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_v1_decision_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacktestStep.ProtoReflect.Descriptor instead.
+func (*BacktestStep) Descriptor() ([]byte, []int) {
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BacktestStep) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *BacktestStep) GetWas() int32 {
+	if x != nil {
+		return x.Was
+	}
+	return 0
+}
+
+func (x *BacktestStep) GetTo() int32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
 // WhatIfRequest is an autoscaler, and how its target and its sources stand, step by step.
 type WhatIfRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -906,7 +1521,7 @@ type WhatIfRequest struct {
 
 func (x *WhatIfRequest) Reset() {
 	*x = WhatIfRequest{}
-	mi := &file_decision_v1_decision_proto_msgTypes[10]
+	mi := &file_decision_v1_decision_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1533,7 @@ func (x *WhatIfRequest) String() string {
 func (*WhatIfRequest) ProtoMessage() {}
 
 func (x *WhatIfRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[10]
+	mi := &file_decision_v1_decision_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1546,7 @@ func (x *WhatIfRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfRequest) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{10}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WhatIfRequest) GetAutoscaler() *structpb.Struct {
@@ -969,7 +1584,7 @@ type WhatIfStep struct {
 
 func (x *WhatIfStep) Reset() {
 	*x = WhatIfStep{}
-	mi := &file_decision_v1_decision_proto_msgTypes[11]
+	mi := &file_decision_v1_decision_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1596,7 @@ func (x *WhatIfStep) String() string {
 func (*WhatIfStep) ProtoMessage() {}
 
 func (x *WhatIfStep) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[11]
+	mi := &file_decision_v1_decision_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1609,7 @@ func (x *WhatIfStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfStep.ProtoReflect.Descriptor instead.
 func (*WhatIfStep) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{11}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WhatIfStep) GetT() float64 {
@@ -1054,7 +1669,7 @@ type WhatIfWindow struct {
 
 func (x *WhatIfWindow) Reset() {
 	*x = WhatIfWindow{}
-	mi := &file_decision_v1_decision_proto_msgTypes[12]
+	mi := &file_decision_v1_decision_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1681,7 @@ func (x *WhatIfWindow) String() string {
 func (*WhatIfWindow) ProtoMessage() {}
 
 func (x *WhatIfWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[12]
+	mi := &file_decision_v1_decision_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1694,7 @@ func (x *WhatIfWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfWindow.ProtoReflect.Descriptor instead.
 func (*WhatIfWindow) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{12}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WhatIfWindow) GetSource() int32 {
@@ -1117,7 +1732,7 @@ type WhatIfResponse struct {
 
 func (x *WhatIfResponse) Reset() {
 	*x = WhatIfResponse{}
-	mi := &file_decision_v1_decision_proto_msgTypes[13]
+	mi := &file_decision_v1_decision_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1744,7 @@ func (x *WhatIfResponse) String() string {
 func (*WhatIfResponse) ProtoMessage() {}
 
 func (x *WhatIfResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[13]
+	mi := &file_decision_v1_decision_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1757,7 @@ func (x *WhatIfResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfResponse.ProtoReflect.Descriptor instead.
 func (*WhatIfResponse) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{13}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WhatIfResponse) GetDecisions() []*Decision {
@@ -1175,7 +1790,7 @@ type WatchDecisionsRequest struct {
 
 func (x *WatchDecisionsRequest) Reset() {
 	*x = WatchDecisionsRequest{}
-	mi := &file_decision_v1_decision_proto_msgTypes[14]
+	mi := &file_decision_v1_decision_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1802,7 @@ func (x *WatchDecisionsRequest) String() string {
 func (*WatchDecisionsRequest) ProtoMessage() {}
 
 func (x *WatchDecisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[14]
+	mi := &file_decision_v1_decision_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1815,7 @@ func (x *WatchDecisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDecisionsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDecisionsRequest) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{14}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchDecisionsRequest) GetNamespace() string {
@@ -1247,7 +1862,7 @@ type WatchDecisionsResponse struct {
 
 func (x *WatchDecisionsResponse) Reset() {
 	*x = WatchDecisionsResponse{}
-	mi := &file_decision_v1_decision_proto_msgTypes[15]
+	mi := &file_decision_v1_decision_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1874,7 @@ func (x *WatchDecisionsResponse) String() string {
 func (*WatchDecisionsResponse) ProtoMessage() {}
 
 func (x *WatchDecisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[15]
+	mi := &file_decision_v1_decision_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1887,7 @@ func (x *WatchDecisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDecisionsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDecisionsResponse) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{15}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchDecisionsResponse) GetEvent() isWatchDecisionsResponse_Event {
@@ -1378,7 +1993,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_decision_v1_decision_proto_msgTypes[16]
+	mi := &file_decision_v1_decision_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +2005,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[16]
+	mi := &file_decision_v1_decision_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +2018,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{16}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Synced) GetResumed() bool {
@@ -1435,7 +2050,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_decision_v1_decision_proto_msgTypes[17]
+	mi := &file_decision_v1_decision_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +2062,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[17]
+	mi := &file_decision_v1_decision_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +2075,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{17}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Removed) GetUid() string {
@@ -1495,7 +2110,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_decision_v1_decision_proto_msgTypes[18]
+	mi := &file_decision_v1_decision_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +2122,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[18]
+	mi := &file_decision_v1_decision_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +2135,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{18}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Heartbeat) GetAt() *timestamppb.Timestamp {
@@ -1559,7 +2174,7 @@ type Autoscaler struct {
 
 func (x *Autoscaler) Reset() {
 	*x = Autoscaler{}
-	mi := &file_decision_v1_decision_proto_msgTypes[19]
+	mi := &file_decision_v1_decision_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +2186,7 @@ func (x *Autoscaler) String() string {
 func (*Autoscaler) ProtoMessage() {}
 
 func (x *Autoscaler) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[19]
+	mi := &file_decision_v1_decision_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +2199,7 @@ func (x *Autoscaler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Autoscaler.ProtoReflect.Descriptor instead.
 func (*Autoscaler) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{19}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Autoscaler) GetUid() string {
@@ -1672,7 +2287,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_decision_v1_decision_proto_msgTypes[20]
+	mi := &file_decision_v1_decision_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +2299,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[20]
+	mi := &file_decision_v1_decision_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +2312,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{20}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Target) GetKind() string {
@@ -1738,7 +2353,7 @@ type Bounds struct {
 
 func (x *Bounds) Reset() {
 	*x = Bounds{}
-	mi := &file_decision_v1_decision_proto_msgTypes[21]
+	mi := &file_decision_v1_decision_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +2365,7 @@ func (x *Bounds) String() string {
 func (*Bounds) ProtoMessage() {}
 
 func (x *Bounds) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[21]
+	mi := &file_decision_v1_decision_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +2378,7 @@ func (x *Bounds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bounds.ProtoReflect.Descriptor instead.
 func (*Bounds) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{21}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Bounds) GetMinReplicas() int32 {
@@ -1827,7 +2442,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_decision_v1_decision_proto_msgTypes[22]
+	mi := &file_decision_v1_decision_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2454,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[22]
+	mi := &file_decision_v1_decision_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2467,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{22}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Decision) GetId() string {
@@ -1998,7 +2613,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_decision_v1_decision_proto_msgTypes[23]
+	mi := &file_decision_v1_decision_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2625,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[23]
+	mi := &file_decision_v1_decision_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2638,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{23}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Reason) GetRule() string {
@@ -2218,7 +2833,7 @@ type Absence struct {
 
 func (x *Absence) Reset() {
 	*x = Absence{}
-	mi := &file_decision_v1_decision_proto_msgTypes[24]
+	mi := &file_decision_v1_decision_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2845,7 @@ func (x *Absence) String() string {
 func (*Absence) ProtoMessage() {}
 
 func (x *Absence) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[24]
+	mi := &file_decision_v1_decision_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2858,7 @@ func (x *Absence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Absence.ProtoReflect.Descriptor instead.
 func (*Absence) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{24}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Absence) GetSource() string {
@@ -2295,7 +2910,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_decision_v1_decision_proto_msgTypes[25]
+	mi := &file_decision_v1_decision_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2922,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[25]
+	mi := &file_decision_v1_decision_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2935,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{25}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Outcome) GetApplied() bool {
@@ -2390,7 +3005,7 @@ type Inputs struct {
 
 func (x *Inputs) Reset() {
 	*x = Inputs{}
-	mi := &file_decision_v1_decision_proto_msgTypes[26]
+	mi := &file_decision_v1_decision_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +3017,7 @@ func (x *Inputs) String() string {
 func (*Inputs) ProtoMessage() {}
 
 func (x *Inputs) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[26]
+	mi := &file_decision_v1_decision_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +3030,7 @@ func (x *Inputs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inputs.ProtoReflect.Descriptor instead.
 func (*Inputs) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{26}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Inputs) GetReplicas() int32 {
@@ -2489,7 +3104,7 @@ type Quota struct {
 
 func (x *Quota) Reset() {
 	*x = Quota{}
-	mi := &file_decision_v1_decision_proto_msgTypes[27]
+	mi := &file_decision_v1_decision_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +3116,7 @@ func (x *Quota) String() string {
 func (*Quota) ProtoMessage() {}
 
 func (x *Quota) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[27]
+	mi := &file_decision_v1_decision_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +3129,7 @@ func (x *Quota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quota.ProtoReflect.Descriptor instead.
 func (*Quota) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{27}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Quota) GetName() string {
@@ -2557,7 +3172,7 @@ type SourceWindows struct {
 
 func (x *SourceWindows) Reset() {
 	*x = SourceWindows{}
-	mi := &file_decision_v1_decision_proto_msgTypes[28]
+	mi := &file_decision_v1_decision_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2569,7 +3184,7 @@ func (x *SourceWindows) String() string {
 func (*SourceWindows) ProtoMessage() {}
 
 func (x *SourceWindows) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[28]
+	mi := &file_decision_v1_decision_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2582,7 +3197,7 @@ func (x *SourceWindows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceWindows.ProtoReflect.Descriptor instead.
 func (*SourceWindows) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{28}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SourceWindows) GetSource() string {
@@ -2653,7 +3268,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_decision_v1_decision_proto_msgTypes[29]
+	mi := &file_decision_v1_decision_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +3280,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[29]
+	mi := &file_decision_v1_decision_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +3293,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{29}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Window) GetRange() *durationpb.Duration {
@@ -2780,7 +3395,7 @@ type Counterfactual struct {
 
 func (x *Counterfactual) Reset() {
 	*x = Counterfactual{}
-	mi := &file_decision_v1_decision_proto_msgTypes[30]
+	mi := &file_decision_v1_decision_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +3407,7 @@ func (x *Counterfactual) String() string {
 func (*Counterfactual) ProtoMessage() {}
 
 func (x *Counterfactual) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_v1_decision_proto_msgTypes[30]
+	mi := &file_decision_v1_decision_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,7 +3420,7 @@ func (x *Counterfactual) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counterfactual.ProtoReflect.Descriptor instead.
 func (*Counterfactual) Descriptor() ([]byte, []int) {
-	return file_decision_v1_decision_proto_rawDescGZIP(), []int{30}
+	return file_decision_v1_decision_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Counterfactual) GetBound() string {
@@ -2860,10 +3475,11 @@ const file_decision_v1_decision_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tR\tpageToken\"|\n" +
 	"\x15ListDecisionsResponse\x12;\n" +
 	"\tdecisions\x18\x01 \x03(\v2\x1d.flyball.decision.v1.DecisionR\tdecisions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb7\x01\n" +
 	"\x0eExplainRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12,\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\x12,\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x02at\x12-\n" +
 	"\x03ago\x18\x04 \x01(\v2\x19.google.protobuf.DurationH\x00R\x03agoB\x06\n" +
 	"\x04time\"\x86\x04\n" +
@@ -2890,7 +3506,46 @@ const file_decision_v1_decision_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
 	"source_key\x18\x02 \x01(\tR\tsourceKey\x123\n" +
-	"\x06window\x18\x03 \x01(\v2\x1b.flyball.decision.v1.WindowR\x06window\"\x7f\n" +
+	"\x06window\x18\x03 \x01(\v2\x1b.flyball.decision.v1.WindowR\x06window\"G\n" +
+	"\x13ListFindingsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"P\n" +
+	"\x14ListFindingsResponse\x128\n" +
+	"\bfindings\x18\x01 \x03(\v2\x1c.flyball.decision.v1.FindingR\bfindings\"\xa0\x01\n" +
+	"\aFinding\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
+	"\bseverity\x18\x03 \x01(\x0e2\x1d.flyball.decision.v1.SeverityR\bseverity\x12\x14\n" +
+	"\x05field\x18\x04 \x01(\tR\x05field\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xf3\x01\n" +
+	"\x0fBacktestRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12<\n" +
+	"\achanges\x18\x05 \x01(\v2\".flyball.decision.v1.PolicyChangesR\achanges\"\xc4\x02\n" +
+	"\rPolicyChanges\x12&\n" +
+	"\fmin_replicas\x18\x01 \x01(\x05H\x00R\vminReplicas\x88\x01\x01\x12&\n" +
+	"\fmax_replicas\x18\x02 \x01(\x05H\x01R\vmaxReplicas\x88\x01\x01\x12?\n" +
+	"\x0escale_up_delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\fscaleUpDelay\x12C\n" +
+	"\x10scale_down_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x0escaleDownDelay\x12;\n" +
+	"\atargets\x18\x05 \x03(\v2!.flyball.decision.v1.SourceTargetR\atargetsB\x0f\n" +
+	"\r_min_replicasB\x0f\n" +
+	"\r_max_replicas\">\n" +
+	"\fSourceTarget\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\x01R\x06target\"\x86\x02\n" +
+	"\x10BacktestResponse\x127\n" +
+	"\x05steps\x18\x01 \x03(\v2!.flyball.decision.v1.BacktestStepR\x05steps\x12;\n" +
+	"\tdecisions\x18\x02 \x03(\v2\x1d.flyball.decision.v1.DecisionR\tdecisions\x12.\n" +
+	"\x13was_replica_seconds\x18\x03 \x01(\x01R\x11wasReplicaSeconds\x12'\n" +
+	"\x0freplica_seconds\x18\x04 \x01(\x01R\x0ereplicaSeconds\x12#\n" +
+	"\runknown_steps\x18\x05 \x01(\x05R\funknownSteps\"\\\n" +
+	"\fBacktestStep\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
+	"\x03was\x18\x02 \x01(\x05R\x03was\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\x05R\x02to\"\x7f\n" +
 	"\rWhatIfRequest\x127\n" +
 	"\n" +
 	"autoscaler\x18\x01 \x01(\v2\x17.google.protobuf.StructR\n" +
@@ -3069,7 +3724,12 @@ const file_decision_v1_decision_proto_rawDesc = "" +
 	"\x0eCounterfactual\x12\x14\n" +
 	"\x05bound\x18\x01 \x01(\tR\x05bound\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x05R\x05value\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\x05R\x02to*b\n" +
+	"\x02to\x18\x03 \x01(\x05R\x02to*a\n" +
+	"\bSeverity\x12\x18\n" +
+	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eSEVERITY_ERROR\x10\x01\x12\x14\n" +
+	"\x10SEVERITY_WARNING\x10\x02\x12\x11\n" +
+	"\rSEVERITY_NOTE\x10\x03*b\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10VERDICT_SCALE_UP\x10\x01\x12\x16\n" +
@@ -3080,14 +3740,16 @@ const file_decision_v1_decision_proto_rawDesc = "" +
 	"\x12WINDOW_STATE_FRESH\x10\x01\x12\x16\n" +
 	"\x12WINDOW_STATE_STALE\x10\x02\x12\x18\n" +
 	"\x14WINDOW_STATE_MISSING\x10\x03\x12\x18\n" +
-	"\x14WINDOW_STATE_NO_PODS\x10\x042\xc1\x05\n" +
+	"\x14WINDOW_STATE_NO_PODS\x10\x042\xff\x06\n" +
 	"\x0fDecisionService\x12l\n" +
 	"\x0fListAutoscalers\x12+.flyball.decision.v1.ListAutoscalersRequest\x1a,.flyball.decision.v1.ListAutoscalersResponse\x12f\n" +
 	"\rGetAutoscaler\x12).flyball.decision.v1.GetAutoscalerRequest\x1a*.flyball.decision.v1.GetAutoscalerResponse\x12f\n" +
 	"\rListDecisions\x12).flyball.decision.v1.ListDecisionsRequest\x1a*.flyball.decision.v1.ListDecisionsResponse\x12T\n" +
-	"\aExplain\x12#.flyball.decision.v1.ExplainRequest\x1a$.flyball.decision.v1.ExplainResponse\x12Z\n" +
+	"\aExplain\x12#.flyball.decision.v1.ExplainRequest\x1a$.flyball.decision.v1.ExplainResponse\x12c\n" +
+	"\fListFindings\x12(.flyball.decision.v1.ListFindingsRequest\x1a).flyball.decision.v1.ListFindingsResponse\x12Z\n" +
 	"\tGetWindow\x12%.flyball.decision.v1.GetWindowRequest\x1a&.flyball.decision.v1.GetWindowResponse\x12Q\n" +
-	"\x06WhatIf\x12\".flyball.decision.v1.WhatIfRequest\x1a#.flyball.decision.v1.WhatIfResponse\x12k\n" +
+	"\x06WhatIf\x12\".flyball.decision.v1.WhatIfRequest\x1a#.flyball.decision.v1.WhatIfResponse\x12W\n" +
+	"\bBacktest\x12$.flyball.decision.v1.BacktestRequest\x1a%.flyball.decision.v1.BacktestResponse\x12k\n" +
 	"\x0eWatchDecisions\x12*.flyball.decision.v1.WatchDecisionsRequest\x1a+.flyball.decision.v1.WatchDecisionsResponse0\x01B7Z5github.com/flyball/flyball/api/decision/v1;decisionv1b\x06proto3"
 
 var (
@@ -3102,117 +3764,141 @@ func file_decision_v1_decision_proto_rawDescGZIP() []byte {
 	return file_decision_v1_decision_proto_rawDescData
 }
 
-var file_decision_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_decision_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_decision_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_decision_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_decision_v1_decision_proto_goTypes = []any{
-	(Verdict)(0),                    // 0: flyball.decision.v1.Verdict
-	(WindowState)(0),                // 1: flyball.decision.v1.WindowState
-	(*ListAutoscalersRequest)(nil),  // 2: flyball.decision.v1.ListAutoscalersRequest
-	(*ListAutoscalersResponse)(nil), // 3: flyball.decision.v1.ListAutoscalersResponse
-	(*GetAutoscalerRequest)(nil),    // 4: flyball.decision.v1.GetAutoscalerRequest
-	(*GetAutoscalerResponse)(nil),   // 5: flyball.decision.v1.GetAutoscalerResponse
-	(*ListDecisionsRequest)(nil),    // 6: flyball.decision.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil),   // 7: flyball.decision.v1.ListDecisionsResponse
-	(*ExplainRequest)(nil),          // 8: flyball.decision.v1.ExplainRequest
-	(*ExplainResponse)(nil),         // 9: flyball.decision.v1.ExplainResponse
-	(*GetWindowRequest)(nil),        // 10: flyball.decision.v1.GetWindowRequest
-	(*GetWindowResponse)(nil),       // 11: flyball.decision.v1.GetWindowResponse
-	(*WhatIfRequest)(nil),           // 12: flyball.decision.v1.WhatIfRequest
-	(*WhatIfStep)(nil),              // 13: flyball.decision.v1.WhatIfStep
-	(*WhatIfWindow)(nil),            // 14: flyball.decision.v1.WhatIfWindow
-	(*WhatIfResponse)(nil),          // 15: flyball.decision.v1.WhatIfResponse
-	(*WatchDecisionsRequest)(nil),   // 16: flyball.decision.v1.WatchDecisionsRequest
-	(*WatchDecisionsResponse)(nil),  // 17: flyball.decision.v1.WatchDecisionsResponse
-	(*Synced)(nil),                  // 18: flyball.decision.v1.Synced
-	(*Removed)(nil),                 // 19: flyball.decision.v1.Removed
-	(*Heartbeat)(nil),               // 20: flyball.decision.v1.Heartbeat
-	(*Autoscaler)(nil),              // 21: flyball.decision.v1.Autoscaler
-	(*Target)(nil),                  // 22: flyball.decision.v1.Target
-	(*Bounds)(nil),                  // 23: flyball.decision.v1.Bounds
-	(*Decision)(nil),                // 24: flyball.decision.v1.Decision
-	(*Reason)(nil),                  // 25: flyball.decision.v1.Reason
-	(*Absence)(nil),                 // 26: flyball.decision.v1.Absence
-	(*Outcome)(nil),                 // 27: flyball.decision.v1.Outcome
-	(*Inputs)(nil),                  // 28: flyball.decision.v1.Inputs
-	(*Quota)(nil),                   // 29: flyball.decision.v1.Quota
-	(*SourceWindows)(nil),           // 30: flyball.decision.v1.SourceWindows
-	(*Window)(nil),                  // 31: flyball.decision.v1.Window
-	(*Counterfactual)(nil),          // 32: flyball.decision.v1.Counterfactual
-	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 34: google.protobuf.Duration
-	(*structpb.Struct)(nil),         // 35: google.protobuf.Struct
+	(Severity)(0),                   // 0: flyball.decision.v1.Severity
+	(Verdict)(0),                    // 1: flyball.decision.v1.Verdict
+	(WindowState)(0),                // 2: flyball.decision.v1.WindowState
+	(*ListAutoscalersRequest)(nil),  // 3: flyball.decision.v1.ListAutoscalersRequest
+	(*ListAutoscalersResponse)(nil), // 4: flyball.decision.v1.ListAutoscalersResponse
+	(*GetAutoscalerRequest)(nil),    // 5: flyball.decision.v1.GetAutoscalerRequest
+	(*GetAutoscalerResponse)(nil),   // 6: flyball.decision.v1.GetAutoscalerResponse
+	(*ListDecisionsRequest)(nil),    // 7: flyball.decision.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),   // 8: flyball.decision.v1.ListDecisionsResponse
+	(*ExplainRequest)(nil),          // 9: flyball.decision.v1.ExplainRequest
+	(*ExplainResponse)(nil),         // 10: flyball.decision.v1.ExplainResponse
+	(*GetWindowRequest)(nil),        // 11: flyball.decision.v1.GetWindowRequest
+	(*GetWindowResponse)(nil),       // 12: flyball.decision.v1.GetWindowResponse
+	(*ListFindingsRequest)(nil),     // 13: flyball.decision.v1.ListFindingsRequest
+	(*ListFindingsResponse)(nil),    // 14: flyball.decision.v1.ListFindingsResponse
+	(*Finding)(nil),                 // 15: flyball.decision.v1.Finding
+	(*BacktestRequest)(nil),         // 16: flyball.decision.v1.BacktestRequest
+	(*PolicyChanges)(nil),           // 17: flyball.decision.v1.PolicyChanges
+	(*SourceTarget)(nil),            // 18: flyball.decision.v1.SourceTarget
+	(*BacktestResponse)(nil),        // 19: flyball.decision.v1.BacktestResponse
+	(*BacktestStep)(nil),            // 20: flyball.decision.v1.BacktestStep
+	(*WhatIfRequest)(nil),           // 21: flyball.decision.v1.WhatIfRequest
+	(*WhatIfStep)(nil),              // 22: flyball.decision.v1.WhatIfStep
+	(*WhatIfWindow)(nil),            // 23: flyball.decision.v1.WhatIfWindow
+	(*WhatIfResponse)(nil),          // 24: flyball.decision.v1.WhatIfResponse
+	(*WatchDecisionsRequest)(nil),   // 25: flyball.decision.v1.WatchDecisionsRequest
+	(*WatchDecisionsResponse)(nil),  // 26: flyball.decision.v1.WatchDecisionsResponse
+	(*Synced)(nil),                  // 27: flyball.decision.v1.Synced
+	(*Removed)(nil),                 // 28: flyball.decision.v1.Removed
+	(*Heartbeat)(nil),               // 29: flyball.decision.v1.Heartbeat
+	(*Autoscaler)(nil),              // 30: flyball.decision.v1.Autoscaler
+	(*Target)(nil),                  // 31: flyball.decision.v1.Target
+	(*Bounds)(nil),                  // 32: flyball.decision.v1.Bounds
+	(*Decision)(nil),                // 33: flyball.decision.v1.Decision
+	(*Reason)(nil),                  // 34: flyball.decision.v1.Reason
+	(*Absence)(nil),                 // 35: flyball.decision.v1.Absence
+	(*Outcome)(nil),                 // 36: flyball.decision.v1.Outcome
+	(*Inputs)(nil),                  // 37: flyball.decision.v1.Inputs
+	(*Quota)(nil),                   // 38: flyball.decision.v1.Quota
+	(*SourceWindows)(nil),           // 39: flyball.decision.v1.SourceWindows
+	(*Window)(nil),                  // 40: flyball.decision.v1.Window
+	(*Counterfactual)(nil),          // 41: flyball.decision.v1.Counterfactual
+	(*timestamppb.Timestamp)(nil),   // 42: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 43: google.protobuf.Duration
+	(*structpb.Struct)(nil),         // 44: google.protobuf.Struct
 }
 var file_decision_v1_decision_proto_depIdxs = []int32{
-	21, // 0: flyball.decision.v1.ListAutoscalersResponse.autoscalers:type_name -> flyball.decision.v1.Autoscaler
-	21, // 1: flyball.decision.v1.GetAutoscalerResponse.autoscaler:type_name -> flyball.decision.v1.Autoscaler
-	33, // 2: flyball.decision.v1.ListDecisionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	33, // 3: flyball.decision.v1.ListDecisionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	24, // 4: flyball.decision.v1.ListDecisionsResponse.decisions:type_name -> flyball.decision.v1.Decision
-	33, // 5: flyball.decision.v1.ExplainRequest.at:type_name -> google.protobuf.Timestamp
-	34, // 6: flyball.decision.v1.ExplainRequest.ago:type_name -> google.protobuf.Duration
-	24, // 7: flyball.decision.v1.ExplainResponse.decision:type_name -> flyball.decision.v1.Decision
-	28, // 8: flyball.decision.v1.ExplainResponse.inputs:type_name -> flyball.decision.v1.Inputs
-	33, // 9: flyball.decision.v1.ExplainResponse.last_time:type_name -> google.protobuf.Timestamp
-	32, // 10: flyball.decision.v1.ExplainResponse.counterfactuals:type_name -> flyball.decision.v1.Counterfactual
-	23, // 11: flyball.decision.v1.ExplainResponse.bounds:type_name -> flyball.decision.v1.Bounds
-	33, // 12: flyball.decision.v1.ExplainResponse.next_change_time:type_name -> google.protobuf.Timestamp
-	34, // 13: flyball.decision.v1.GetWindowRequest.range:type_name -> google.protobuf.Duration
-	33, // 14: flyball.decision.v1.GetWindowRequest.at:type_name -> google.protobuf.Timestamp
-	31, // 15: flyball.decision.v1.GetWindowResponse.window:type_name -> flyball.decision.v1.Window
-	35, // 16: flyball.decision.v1.WhatIfRequest.autoscaler:type_name -> google.protobuf.Struct
-	13, // 17: flyball.decision.v1.WhatIfRequest.steps:type_name -> flyball.decision.v1.WhatIfStep
-	14, // 18: flyball.decision.v1.WhatIfStep.windows:type_name -> flyball.decision.v1.WhatIfWindow
-	24, // 19: flyball.decision.v1.WhatIfResponse.decisions:type_name -> flyball.decision.v1.Decision
-	24, // 20: flyball.decision.v1.WatchDecisionsResponse.decision:type_name -> flyball.decision.v1.Decision
-	18, // 21: flyball.decision.v1.WatchDecisionsResponse.synced:type_name -> flyball.decision.v1.Synced
-	19, // 22: flyball.decision.v1.WatchDecisionsResponse.removed:type_name -> flyball.decision.v1.Removed
-	20, // 23: flyball.decision.v1.WatchDecisionsResponse.heartbeat:type_name -> flyball.decision.v1.Heartbeat
-	33, // 24: flyball.decision.v1.Heartbeat.at:type_name -> google.protobuf.Timestamp
-	22, // 25: flyball.decision.v1.Autoscaler.target:type_name -> flyball.decision.v1.Target
-	23, // 26: flyball.decision.v1.Autoscaler.bounds:type_name -> flyball.decision.v1.Bounds
-	24, // 27: flyball.decision.v1.Autoscaler.decision:type_name -> flyball.decision.v1.Decision
-	28, // 28: flyball.decision.v1.Autoscaler.inputs:type_name -> flyball.decision.v1.Inputs
-	33, // 29: flyball.decision.v1.Bounds.until:type_name -> google.protobuf.Timestamp
-	22, // 30: flyball.decision.v1.Decision.target:type_name -> flyball.decision.v1.Target
-	33, // 31: flyball.decision.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	0,  // 32: flyball.decision.v1.Decision.verdict:type_name -> flyball.decision.v1.Verdict
-	25, // 33: flyball.decision.v1.Decision.reasons:type_name -> flyball.decision.v1.Reason
-	27, // 34: flyball.decision.v1.Decision.outcome:type_name -> flyball.decision.v1.Outcome
-	31, // 35: flyball.decision.v1.Reason.window:type_name -> flyball.decision.v1.Window
-	26, // 36: flyball.decision.v1.Reason.absent:type_name -> flyball.decision.v1.Absence
-	34, // 37: flyball.decision.v1.Reason.delay:type_name -> google.protobuf.Duration
-	33, // 38: flyball.decision.v1.Reason.until:type_name -> google.protobuf.Timestamp
-	33, // 39: flyball.decision.v1.Reason.since:type_name -> google.protobuf.Timestamp
-	34, // 40: flyball.decision.v1.Absence.age:type_name -> google.protobuf.Duration
-	33, // 41: flyball.decision.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	29, // 42: flyball.decision.v1.Inputs.quota:type_name -> flyball.decision.v1.Quota
-	30, // 43: flyball.decision.v1.Inputs.sources:type_name -> flyball.decision.v1.SourceWindows
-	31, // 44: flyball.decision.v1.SourceWindows.stable:type_name -> flyball.decision.v1.Window
-	31, // 45: flyball.decision.v1.SourceWindows.panic:type_name -> flyball.decision.v1.Window
-	34, // 46: flyball.decision.v1.Window.range:type_name -> google.protobuf.Duration
-	33, // 47: flyball.decision.v1.Window.at:type_name -> google.protobuf.Timestamp
-	1,  // 48: flyball.decision.v1.Window.state:type_name -> flyball.decision.v1.WindowState
-	34, // 49: flyball.decision.v1.Window.newest_age:type_name -> google.protobuf.Duration
-	34, // 50: flyball.decision.v1.Window.silent_for:type_name -> google.protobuf.Duration
-	2,  // 51: flyball.decision.v1.DecisionService.ListAutoscalers:input_type -> flyball.decision.v1.ListAutoscalersRequest
-	4,  // 52: flyball.decision.v1.DecisionService.GetAutoscaler:input_type -> flyball.decision.v1.GetAutoscalerRequest
-	6,  // 53: flyball.decision.v1.DecisionService.ListDecisions:input_type -> flyball.decision.v1.ListDecisionsRequest
-	8,  // 54: flyball.decision.v1.DecisionService.Explain:input_type -> flyball.decision.v1.ExplainRequest
-	10, // 55: flyball.decision.v1.DecisionService.GetWindow:input_type -> flyball.decision.v1.GetWindowRequest
-	12, // 56: flyball.decision.v1.DecisionService.WhatIf:input_type -> flyball.decision.v1.WhatIfRequest
-	16, // 57: flyball.decision.v1.DecisionService.WatchDecisions:input_type -> flyball.decision.v1.WatchDecisionsRequest
-	3,  // 58: flyball.decision.v1.DecisionService.ListAutoscalers:output_type -> flyball.decision.v1.ListAutoscalersResponse
-	5,  // 59: flyball.decision.v1.DecisionService.GetAutoscaler:output_type -> flyball.decision.v1.GetAutoscalerResponse
-	7,  // 60: flyball.decision.v1.DecisionService.ListDecisions:output_type -> flyball.decision.v1.ListDecisionsResponse
-	9,  // 61: flyball.decision.v1.DecisionService.Explain:output_type -> flyball.decision.v1.ExplainResponse
-	11, // 62: flyball.decision.v1.DecisionService.GetWindow:output_type -> flyball.decision.v1.GetWindowResponse
-	15, // 63: flyball.decision.v1.DecisionService.WhatIf:output_type -> flyball.decision.v1.WhatIfResponse
-	17, // 64: flyball.decision.v1.DecisionService.WatchDecisions:output_type -> flyball.decision.v1.WatchDecisionsResponse
-	58, // [58:65] is the sub-list for method output_type
-	51, // [51:58] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	30, // 0: flyball.decision.v1.ListAutoscalersResponse.autoscalers:type_name -> flyball.decision.v1.Autoscaler
+	30, // 1: flyball.decision.v1.GetAutoscalerResponse.autoscaler:type_name -> flyball.decision.v1.Autoscaler
+	42, // 2: flyball.decision.v1.ListDecisionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	42, // 3: flyball.decision.v1.ListDecisionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	33, // 4: flyball.decision.v1.ListDecisionsResponse.decisions:type_name -> flyball.decision.v1.Decision
+	42, // 5: flyball.decision.v1.ExplainRequest.at:type_name -> google.protobuf.Timestamp
+	43, // 6: flyball.decision.v1.ExplainRequest.ago:type_name -> google.protobuf.Duration
+	33, // 7: flyball.decision.v1.ExplainResponse.decision:type_name -> flyball.decision.v1.Decision
+	37, // 8: flyball.decision.v1.ExplainResponse.inputs:type_name -> flyball.decision.v1.Inputs
+	42, // 9: flyball.decision.v1.ExplainResponse.last_time:type_name -> google.protobuf.Timestamp
+	41, // 10: flyball.decision.v1.ExplainResponse.counterfactuals:type_name -> flyball.decision.v1.Counterfactual
+	32, // 11: flyball.decision.v1.ExplainResponse.bounds:type_name -> flyball.decision.v1.Bounds
+	42, // 12: flyball.decision.v1.ExplainResponse.next_change_time:type_name -> google.protobuf.Timestamp
+	43, // 13: flyball.decision.v1.GetWindowRequest.range:type_name -> google.protobuf.Duration
+	42, // 14: flyball.decision.v1.GetWindowRequest.at:type_name -> google.protobuf.Timestamp
+	40, // 15: flyball.decision.v1.GetWindowResponse.window:type_name -> flyball.decision.v1.Window
+	15, // 16: flyball.decision.v1.ListFindingsResponse.findings:type_name -> flyball.decision.v1.Finding
+	0,  // 17: flyball.decision.v1.Finding.severity:type_name -> flyball.decision.v1.Severity
+	42, // 18: flyball.decision.v1.BacktestRequest.start_time:type_name -> google.protobuf.Timestamp
+	42, // 19: flyball.decision.v1.BacktestRequest.end_time:type_name -> google.protobuf.Timestamp
+	17, // 20: flyball.decision.v1.BacktestRequest.changes:type_name -> flyball.decision.v1.PolicyChanges
+	43, // 21: flyball.decision.v1.PolicyChanges.scale_up_delay:type_name -> google.protobuf.Duration
+	43, // 22: flyball.decision.v1.PolicyChanges.scale_down_delay:type_name -> google.protobuf.Duration
+	18, // 23: flyball.decision.v1.PolicyChanges.targets:type_name -> flyball.decision.v1.SourceTarget
+	20, // 24: flyball.decision.v1.BacktestResponse.steps:type_name -> flyball.decision.v1.BacktestStep
+	33, // 25: flyball.decision.v1.BacktestResponse.decisions:type_name -> flyball.decision.v1.Decision
+	42, // 26: flyball.decision.v1.BacktestStep.at:type_name -> google.protobuf.Timestamp
+	44, // 27: flyball.decision.v1.WhatIfRequest.autoscaler:type_name -> google.protobuf.Struct
+	22, // 28: flyball.decision.v1.WhatIfRequest.steps:type_name -> flyball.decision.v1.WhatIfStep
+	23, // 29: flyball.decision.v1.WhatIfStep.windows:type_name -> flyball.decision.v1.WhatIfWindow
+	33, // 30: flyball.decision.v1.WhatIfResponse.decisions:type_name -> flyball.decision.v1.Decision
+	33, // 31: flyball.decision.v1.WatchDecisionsResponse.decision:type_name -> flyball.decision.v1.Decision
+	27, // 32: flyball.decision.v1.WatchDecisionsResponse.synced:type_name -> flyball.decision.v1.Synced
+	28, // 33: flyball.decision.v1.WatchDecisionsResponse.removed:type_name -> flyball.decision.v1.Removed
+	29, // 34: flyball.decision.v1.WatchDecisionsResponse.heartbeat:type_name -> flyball.decision.v1.Heartbeat
+	42, // 35: flyball.decision.v1.Heartbeat.at:type_name -> google.protobuf.Timestamp
+	31, // 36: flyball.decision.v1.Autoscaler.target:type_name -> flyball.decision.v1.Target
+	32, // 37: flyball.decision.v1.Autoscaler.bounds:type_name -> flyball.decision.v1.Bounds
+	33, // 38: flyball.decision.v1.Autoscaler.decision:type_name -> flyball.decision.v1.Decision
+	37, // 39: flyball.decision.v1.Autoscaler.inputs:type_name -> flyball.decision.v1.Inputs
+	42, // 40: flyball.decision.v1.Bounds.until:type_name -> google.protobuf.Timestamp
+	31, // 41: flyball.decision.v1.Decision.target:type_name -> flyball.decision.v1.Target
+	42, // 42: flyball.decision.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 43: flyball.decision.v1.Decision.verdict:type_name -> flyball.decision.v1.Verdict
+	34, // 44: flyball.decision.v1.Decision.reasons:type_name -> flyball.decision.v1.Reason
+	36, // 45: flyball.decision.v1.Decision.outcome:type_name -> flyball.decision.v1.Outcome
+	40, // 46: flyball.decision.v1.Reason.window:type_name -> flyball.decision.v1.Window
+	35, // 47: flyball.decision.v1.Reason.absent:type_name -> flyball.decision.v1.Absence
+	43, // 48: flyball.decision.v1.Reason.delay:type_name -> google.protobuf.Duration
+	42, // 49: flyball.decision.v1.Reason.until:type_name -> google.protobuf.Timestamp
+	42, // 50: flyball.decision.v1.Reason.since:type_name -> google.protobuf.Timestamp
+	43, // 51: flyball.decision.v1.Absence.age:type_name -> google.protobuf.Duration
+	42, // 52: flyball.decision.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	38, // 53: flyball.decision.v1.Inputs.quota:type_name -> flyball.decision.v1.Quota
+	39, // 54: flyball.decision.v1.Inputs.sources:type_name -> flyball.decision.v1.SourceWindows
+	40, // 55: flyball.decision.v1.SourceWindows.stable:type_name -> flyball.decision.v1.Window
+	40, // 56: flyball.decision.v1.SourceWindows.panic:type_name -> flyball.decision.v1.Window
+	43, // 57: flyball.decision.v1.Window.range:type_name -> google.protobuf.Duration
+	42, // 58: flyball.decision.v1.Window.at:type_name -> google.protobuf.Timestamp
+	2,  // 59: flyball.decision.v1.Window.state:type_name -> flyball.decision.v1.WindowState
+	43, // 60: flyball.decision.v1.Window.newest_age:type_name -> google.protobuf.Duration
+	43, // 61: flyball.decision.v1.Window.silent_for:type_name -> google.protobuf.Duration
+	3,  // 62: flyball.decision.v1.DecisionService.ListAutoscalers:input_type -> flyball.decision.v1.ListAutoscalersRequest
+	5,  // 63: flyball.decision.v1.DecisionService.GetAutoscaler:input_type -> flyball.decision.v1.GetAutoscalerRequest
+	7,  // 64: flyball.decision.v1.DecisionService.ListDecisions:input_type -> flyball.decision.v1.ListDecisionsRequest
+	9,  // 65: flyball.decision.v1.DecisionService.Explain:input_type -> flyball.decision.v1.ExplainRequest
+	13, // 66: flyball.decision.v1.DecisionService.ListFindings:input_type -> flyball.decision.v1.ListFindingsRequest
+	11, // 67: flyball.decision.v1.DecisionService.GetWindow:input_type -> flyball.decision.v1.GetWindowRequest
+	21, // 68: flyball.decision.v1.DecisionService.WhatIf:input_type -> flyball.decision.v1.WhatIfRequest
+	16, // 69: flyball.decision.v1.DecisionService.Backtest:input_type -> flyball.decision.v1.BacktestRequest
+	25, // 70: flyball.decision.v1.DecisionService.WatchDecisions:input_type -> flyball.decision.v1.WatchDecisionsRequest
+	4,  // 71: flyball.decision.v1.DecisionService.ListAutoscalers:output_type -> flyball.decision.v1.ListAutoscalersResponse
+	6,  // 72: flyball.decision.v1.DecisionService.GetAutoscaler:output_type -> flyball.decision.v1.GetAutoscalerResponse
+	8,  // 73: flyball.decision.v1.DecisionService.ListDecisions:output_type -> flyball.decision.v1.ListDecisionsResponse
+	10, // 74: flyball.decision.v1.DecisionService.Explain:output_type -> flyball.decision.v1.ExplainResponse
+	14, // 75: flyball.decision.v1.DecisionService.ListFindings:output_type -> flyball.decision.v1.ListFindingsResponse
+	12, // 76: flyball.decision.v1.DecisionService.GetWindow:output_type -> flyball.decision.v1.GetWindowResponse
+	24, // 77: flyball.decision.v1.DecisionService.WhatIf:output_type -> flyball.decision.v1.WhatIfResponse
+	19, // 78: flyball.decision.v1.DecisionService.Backtest:output_type -> flyball.decision.v1.BacktestResponse
+	26, // 79: flyball.decision.v1.DecisionService.WatchDecisions:output_type -> flyball.decision.v1.WatchDecisionsResponse
+	71, // [71:80] is the sub-list for method output_type
+	62, // [62:71] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_decision_v1_decision_proto_init() }
@@ -3224,22 +3910,23 @@ func file_decision_v1_decision_proto_init() {
 		(*ExplainRequest_At)(nil),
 		(*ExplainRequest_Ago)(nil),
 	}
-	file_decision_v1_decision_proto_msgTypes[12].OneofWrappers = []any{}
-	file_decision_v1_decision_proto_msgTypes[15].OneofWrappers = []any{
+	file_decision_v1_decision_proto_msgTypes[14].OneofWrappers = []any{}
+	file_decision_v1_decision_proto_msgTypes[20].OneofWrappers = []any{}
+	file_decision_v1_decision_proto_msgTypes[23].OneofWrappers = []any{
 		(*WatchDecisionsResponse_Decision)(nil),
 		(*WatchDecisionsResponse_Synced)(nil),
 		(*WatchDecisionsResponse_Removed)(nil),
 		(*WatchDecisionsResponse_Heartbeat)(nil),
 	}
-	file_decision_v1_decision_proto_msgTypes[23].OneofWrappers = []any{}
-	file_decision_v1_decision_proto_msgTypes[29].OneofWrappers = []any{}
+	file_decision_v1_decision_proto_msgTypes[31].OneofWrappers = []any{}
+	file_decision_v1_decision_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decision_v1_decision_proto_rawDesc), len(file_decision_v1_decision_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   31,
+			NumEnums:      3,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

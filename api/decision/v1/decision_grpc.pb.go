@@ -30,8 +30,10 @@ const (
 	DecisionService_GetAutoscaler_FullMethodName   = "/flyball.decision.v1.DecisionService/GetAutoscaler"
 	DecisionService_ListDecisions_FullMethodName   = "/flyball.decision.v1.DecisionService/ListDecisions"
 	DecisionService_Explain_FullMethodName         = "/flyball.decision.v1.DecisionService/Explain"
+	DecisionService_ListFindings_FullMethodName    = "/flyball.decision.v1.DecisionService/ListFindings"
 	DecisionService_GetWindow_FullMethodName       = "/flyball.decision.v1.DecisionService/GetWindow"
 	DecisionService_WhatIf_FullMethodName          = "/flyball.decision.v1.DecisionService/WhatIf"
+	DecisionService_Backtest_FullMethodName        = "/flyball.decision.v1.DecisionService/Backtest"
 	DecisionService_WatchDecisions_FullMethodName  = "/flyball.decision.v1.DecisionService/WatchDecisions"
 )
 
@@ -52,12 +54,19 @@ type DecisionServiceClient interface {
 	// Explain says why an autoscaler has the replicas it has, now or then, as `flyball explain` does.
 	// NOT_FOUND: no decision is recorded of that name, or none at or before that time.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// ListFindings says what is questionable about the PodAutoscalers that there are, those that are refused included, as
+	// `flyball lint` does of files.
+	ListFindings(ctx context.Context, in *ListFindingsRequest, opts ...grpc.CallOption) (*ListFindingsResponse, error)
 	// GetWindow evaluates one source of an autoscaler over a range of time that ends at a time.
 	// UNAVAILABLE: there is no usable value. The ErrorInfo's reason is STALE, MISSING, NO_PODS, NOT_NUMBER, ERROR, or NOT_READY.
 	GetWindow(ctx context.Context, in *GetWindowRequest, opts ...grpc.CallOption) (*GetWindowResponse, error)
 	// WhatIf decides for an autoscaler and inputs that are given, as `flyball decide` does.
 	// INVALID_ARGUMENT: what is wrong is in a google.rpc.BadRequest, by field.
 	WhatIf(ctx context.Context, in *WhatIfRequest, opts ...grpc.CallOption) (*WhatIfResponse, error)
+	// Backtest decides again for a stretch of the past, from the samples that the store has of it, with some settings changed.
+	// The load is taken as it was. Where the count differs from the one that was, so does the number of ready pods, at once.
+	// INVALID_ARGUMENT: what is wrong is in a google.rpc.BadRequest, by field.
+	Backtest(ctx context.Context, in *BacktestRequest, opts ...grpc.CallOption) (*BacktestResponse, error)
 	// WatchDecisions tells of decisions as they are recorded: first the last one of each autoscaler, then a sync marker, then
 	// each new one. A client that reads too slowly gets the latest of each autoscaler, and how many it missed; ListDecisions
 	// has those. A heartbeat comes when nothing else has for 10 s. It ends with UNAVAILABLE when the server stops: watch again
@@ -113,6 +122,16 @@ func (c *decisionServiceClient) Explain(ctx context.Context, in *ExplainRequest,
 	return out, nil
 }
 
+func (c *decisionServiceClient) ListFindings(ctx context.Context, in *ListFindingsRequest, opts ...grpc.CallOption) (*ListFindingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFindingsResponse)
+	err := c.cc.Invoke(ctx, DecisionService_ListFindings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *decisionServiceClient) GetWindow(ctx context.Context, in *GetWindowRequest, opts ...grpc.CallOption) (*GetWindowResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetWindowResponse)
@@ -127,6 +146,16 @@ func (c *decisionServiceClient) WhatIf(ctx context.Context, in *WhatIfRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WhatIfResponse)
 	err := c.cc.Invoke(ctx, DecisionService_WhatIf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *decisionServiceClient) Backtest(ctx context.Context, in *BacktestRequest, opts ...grpc.CallOption) (*BacktestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BacktestResponse)
+	err := c.cc.Invoke(ctx, DecisionService_Backtest_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -169,12 +198,19 @@ type DecisionServiceServer interface {
 	// Explain says why an autoscaler has the replicas it has, now or then, as `flyball explain` does.
 	// NOT_FOUND: no decision is recorded of that name, or none at or before that time.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// ListFindings says what is questionable about the PodAutoscalers that there are, those that are refused included, as
+	// `flyball lint` does of files.
+	ListFindings(context.Context, *ListFindingsRequest) (*ListFindingsResponse, error)
 	// GetWindow evaluates one source of an autoscaler over a range of time that ends at a time.
 	// UNAVAILABLE: there is no usable value. The ErrorInfo's reason is STALE, MISSING, NO_PODS, NOT_NUMBER, ERROR, or NOT_READY.
 	GetWindow(context.Context, *GetWindowRequest) (*GetWindowResponse, error)
 	// WhatIf decides for an autoscaler and inputs that are given, as `flyball decide` does.
 	// INVALID_ARGUMENT: what is wrong is in a google.rpc.BadRequest, by field.
 	WhatIf(context.Context, *WhatIfRequest) (*WhatIfResponse, error)
+	// Backtest decides again for a stretch of the past, from the samples that the store has of it, with some settings changed.
+	// The load is taken as it was. Where the count differs from the one that was, so does the number of ready pods, at once.
+	// INVALID_ARGUMENT: what is wrong is in a google.rpc.BadRequest, by field.
+	Backtest(context.Context, *BacktestRequest) (*BacktestResponse, error)
 	// WatchDecisions tells of decisions as they are recorded: first the last one of each autoscaler, then a sync marker, then
 	// each new one. A client that reads too slowly gets the latest of each autoscaler, and how many it missed; ListDecisions
 	// has those. A heartbeat comes when nothing else has for 10 s. It ends with UNAVAILABLE when the server stops: watch again
@@ -202,11 +238,17 @@ func (UnimplementedDecisionServiceServer) ListDecisions(context.Context, *ListDe
 func (UnimplementedDecisionServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
 }
+func (UnimplementedDecisionServiceServer) ListFindings(context.Context, *ListFindingsRequest) (*ListFindingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFindings not implemented")
+}
 func (UnimplementedDecisionServiceServer) GetWindow(context.Context, *GetWindowRequest) (*GetWindowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetWindow not implemented")
 }
 func (UnimplementedDecisionServiceServer) WhatIf(context.Context, *WhatIfRequest) (*WhatIfResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WhatIf not implemented")
+}
+func (UnimplementedDecisionServiceServer) Backtest(context.Context, *BacktestRequest) (*BacktestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Backtest not implemented")
 }
 func (UnimplementedDecisionServiceServer) WatchDecisions(*WatchDecisionsRequest, grpc.ServerStreamingServer[WatchDecisionsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchDecisions not implemented")
@@ -304,6 +346,24 @@ func _DecisionService_Explain_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_ListFindings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFindingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).ListFindings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_ListFindings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).ListFindings(ctx, req.(*ListFindingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DecisionService_GetWindow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetWindowRequest)
 	if err := dec(in); err != nil {
@@ -336,6 +396,24 @@ func _DecisionService_WhatIf_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DecisionServiceServer).WhatIf(ctx, req.(*WhatIfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DecisionService_Backtest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BacktestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).Backtest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_Backtest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).Backtest(ctx, req.(*BacktestRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -375,12 +453,20 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DecisionService_Explain_Handler,
 		},
 		{
+			MethodName: "ListFindings",
+			Handler:    _DecisionService_ListFindings_Handler,
+		},
+		{
 			MethodName: "GetWindow",
 			Handler:    _DecisionService_GetWindow_Handler,
 		},
 		{
 			MethodName: "WhatIf",
 			Handler:    _DecisionService_WhatIf_Handler,
+		},
+		{
+			MethodName: "Backtest",
+			Handler:    _DecisionService_Backtest_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
