@@ -165,7 +165,9 @@ func (f *files) readManifests() bool {
 	if maps.Equal(texts, f.texts) {
 		return false
 	}
+	f.mu.Lock()
 	f.texts = texts
+	f.mu.Unlock()
 	var pas []*v1alpha1.PodAutoscaler
 	seen := map[string]string{}
 	for _, file := range slices.Sorted(maps.Keys(texts)) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"github.com/flyball/flyball/internal/board"
 	"github.com/flyball/flyball/internal/keda"
 	"github.com/flyball/flyball/internal/loop"
+	"github.com/flyball/flyball/internal/replay"
 	"github.com/flyball/flyball/internal/rpc"
 	"github.com/flyball/flyball/internal/telemetry"
 )
@@ -53,19 +56,25 @@ func (o *grpcOptions) listen() (net.Listener, error) {
 }
 
 // newRPC makes the gRPC server: decisions, and what KEDA asks.
-func (s *service) newRPC(ready func() error) (*rpc.Server, error) {
+func (s *service) newRPC(f fleet, ready func() error) (*rpc.Server, error) {
 	scaler := keda.New(keda.Options{Results: s.board, Now: time.Now, Tick: s.opts.Tick, Log: s.opts.Log})
 	s.registry.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "flyball_keda_scaledobjects", Help: "ScaledObjects that KEDA asked about within the last two minutes."},
 		func() float64 { return float64(len(scaler.Asking())) }))
 	r, err := rpc.New(rpc.Options{
-		Board: s.board, Records: s.records, Windows: facts{s.store, s.engine}, Ready: ready, Now: time.Now, Log: s.opts.Log,
-		TLS: s.opts.GRPC.TLS, Register: scaler.Register,
+		Board: s.board, Records: s.records, Windows: facts{s.store, s.engine}, Tick: s.opts.Tick, Counts: s.counts, Findings: f.Findings,
+		Ready: ready, Now: time.Now, Log: s.opts.Log, TLS: s.opts.GRPC.TLS, Register: scaler.Register,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--grpc-tls-cert, --grpc-tls-key, --grpc-client-ca: %w", err)
 	}
 	return r, nil
+}
+
+// counts says how a target stood.
+func (s *service) counts(ctx context.Context, namespace, name string, from, to time.Time) (replay.Counts, error) {
+	tick := cmp.Or(s.opts.Tick, loop.DefaultTick)
+	return telemetry.Counts(ctx, s.engine.PromQL(), s.store, namespace, name, from, to, tick)
 }
 
 // shown is a fleet that tells the board and the recorder who is decided for.

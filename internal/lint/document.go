@@ -76,6 +76,9 @@ func (o *object) id() string {
 
 // where is the object as other objects' findings call it.
 func (o *object) where() string {
+	if o.file == "" { // it is in no file: a cluster's
+		return fmt.Sprintf("%s %s", o.kind, o.id())
+	}
 	return fmt.Sprintf("%s %s (%s:%d)", o.kind, o.id(), o.file, o.tree.line("kind"))
 }
 

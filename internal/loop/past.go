@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/flyball/flyball/store"
@@ -81,4 +83,65 @@ func (r Records) Past(namespace, name string, from, to time.Time, after uint64, 
 		return cmp.Or(a.Input.At.Compare(b.Input.At), cmp.Compare(a.Sequence, b.Sequence))
 	})
 	return all[:min(limit, len(all))], nil
+}
+
+// ExplainID explains a decision by its id, and what has been decided since, until the next one that said something new. A
+// decision that said nothing new was not recorded in full; the one that it repeated is explained.
+func (r Records) ExplainID(id string) (Explanation, error) {
+	uid, at, err := parseID(id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	all, err := r.Journal.Keys(KindDecision)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("decision %s: %w", id, err)
+	}
+	keys := slices.DeleteFunc(all, func(key string) bool { return !strings.HasPrefix(key, uid+"/") })
+	key, _, err := r.newest(keys, at)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("decision %s: %w", id, err)
+	}
+	until, err := r.next(key, at)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("decision %s: %w", id, err)
+	}
+	_, last, err := r.newest([]string{key}, until)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("decision %s: %w", id, err)
+	}
+	e, err := r.explain(key, last, until)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("decision %s: %w", id, err)
+	}
+	return e, nil
+}
+
+// next is the last moment before something new is recorded in full after t; the farthest there is when nothing is.
+func (r Records) next(key string, t time.Time) (time.Time, error) {
+	until := farthest
+	enough := errors.New("the next is enough")
+	err := r.Journal.Range(KindDecision, key, t, farthest, func(rec store.Record) error {
+		until = rec.At.Add(-time.Nanosecond)
+		return enough
+	})
+	if err != nil && !errors.Is(err, enough) {
+		return until, err
+	}
+	return until, nil
+}
+
+// ErrID says that a text is no decision's id.
+var ErrID = errors.New("a decision's id is the autoscaler's UID, a dash and the time in base 36, as logs and events have it")
+
+// parseID takes apart what DecisionID puts together.
+func parseID(id string) (uid string, at time.Time, err error) {
+	cut := strings.LastIndexByte(id, '-')
+	if cut <= 0 {
+		return "", at, fmt.Errorf("%q: %w", id, ErrID)
+	}
+	seconds, err := strconv.ParseInt(id[cut+1:], 36, 64)
+	if err != nil || seconds < 0 || seconds > farthest.Unix() {
+		return "", at, fmt.Errorf("%q: %w", id, ErrID)
+	}
+	return id[:cut], time.Unix(seconds, 0).UTC(), nil
 }

@@ -121,6 +121,9 @@ func (r Records) newest(keys []string, t time.Time) (key string, last time.Time,
 	if key != "" {
 		return key, last, nil
 	}
+	if len(keys) == 0 {
+		return "", last, ErrNoRecord
+	}
 	first := farthest.UTC()
 	enough := errors.New("the first is enough")
 	for _, k := range keys {

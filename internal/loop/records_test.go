@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -248,4 +249,35 @@ func TestAnExplanationSurvivesJSON(t *testing.T) {
 	var back Explanation
 	require.NoError(t, json.Unmarshal(data, &back))
 	require.Equal(t, e.String(), back.String())
+}
+
+// An event's id is all that whoever is paged has: it leads to the decision, and to what has been said since in its words.
+func TestADecisionIsFoundByItsID(t *testing.T) {
+	w, a := few(t, 20)
+	records := Records{w.store.Journal()}
+	first, last := w.results[0], w.last(a)
+
+	e, err := records.ExplainID(DecisionID(a, first.At))
+	require.NoError(t, err)
+	require.Equal(t, DecisionID(a, first.At), e.Record.ID)
+	require.Zero(t, e.Same, "the next one said something new: there was nothing left to raise")
+
+	// The second said something new, and all after it the same; by whichever's id, it is the second that has the reasons.
+	second := w.results[1]
+	for _, at := range []time.Time{second.At, w.results[5].At, last.At} {
+		e, err = records.ExplainID(DecisionID(a, at))
+		require.NoError(t, err)
+		require.Equal(t, DecisionID(a, second.At), e.Record.ID)
+		require.True(t, e.Last.Equal(last.At))
+		require.Equal(t, int(last.At.Sub(second.At)/DefaultTick), e.Same)
+	}
+
+	for _, unknown := range []string{"nobody-" + strconv.FormatInt(first.At.Unix(), 36), DecisionID(a, first.At.Add(-time.Second))} {
+		_, err = records.ExplainID(unknown)
+		require.ErrorIs(t, err, ErrNoRecord, unknown)
+	}
+	for _, broken := range []string{"", "-", "-tp2vp5", a.UID, a.UID + "-", a.UID + "-!", a.UID + "-zzzzzzzzzzzzz"} {
+		_, err = records.ExplainID(broken)
+		require.ErrorIs(t, err, ErrID, broken)
+	}
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -157,6 +158,9 @@ func (d decisions) ListDecisions(_ context.Context, req *decisionv1.ListDecision
 
 // Explain implements DecisionService.
 func (d decisions) Explain(_ context.Context, req *decisionv1.ExplainRequest) (*decisionv1.ExplainResponse, error) {
+	if req.GetId() != "" {
+		return d.explainID(req)
+	}
 	if err := checkName(req); err != nil {
 		return nil, err
 	}
@@ -172,6 +176,21 @@ func (d decisions) Explain(_ context.Context, req *decisionv1.ExplainRequest) (*
 	}
 	e, err := d.Records.Explain(req.GetNamespace(), req.GetName(), at)
 	if err != nil {
+		return nil, err
+	}
+	return NewExplanation(e), nil
+}
+
+// explainID explains a decision of which only the id is known.
+func (d decisions) explainID(req *decisionv1.ExplainRequest) (*decisionv1.ExplainResponse, error) {
+	if req.GetNamespace() != "" || req.GetName() != "" || req.GetTime() != nil {
+		return nil, invalid("id", "it says all there is to say; leave out namespace, name and time, or the id")
+	}
+	e, err := d.Records.ExplainID(req.GetId())
+	switch {
+	case errors.Is(err, loop.ErrID):
+		return nil, invalid("id", "%s", err)
+	case err != nil:
 		return nil, err
 	}
 	return NewExplanation(e), nil

@@ -104,6 +104,9 @@ func TestTheGatewaySaysWhatToMend(t *testing.T) {
 		"/autoscalers/a/llm/window?range=0.5s":                                                     {400, "INVALID_FIELD", "range"},
 		"/autoscalers/a/llm/window?at=2026-01-01T13:00:00Z":                                        {400, "INVALID_FIELD", "at: 2026-01-01T13:00:00Z is ahead"},
 		"/autoscalers/a/llm/window?at=2026-01-01T11:00:00Z":                                        {503, "NO_PODS", "there is no pod that it could come from"},
+		"/decisions/x":         {400, "INVALID_FIELD", "id: \\\"x\\\": a decision's id is"},
+		"/decisions/u-lm-1":    {404, "NO_RECORD", "no decision is recorded"},
+		"/findings?name=llm":   {400, "INVALID_FIELD", "namespace: missing"},
 		"/autoscalers/a":       {404, "", "Not Found"},
 		"/watch?resumeToken=x": {400, "INVALID_FIELD", "resume_token"},
 	} {

@@ -21,7 +21,9 @@ import (
 
 	decisionv1 "github.com/flyball/flyball/api/decision/v1"
 	"github.com/flyball/flyball/internal/board"
+	"github.com/flyball/flyball/internal/lint"
 	"github.com/flyball/flyball/internal/loop"
+	"github.com/flyball/flyball/internal/replay"
 	"github.com/flyball/flyball/query"
 )
 
@@ -35,10 +37,15 @@ type Options struct {
 	Board   *board.Board
 	Records loop.Records
 	Windows Windows
-	Ready   func() error // nil error: decisions are being made
-	Now     func() time.Time
-	Log     *zap.Logger
-	TLS     TLS
+	Tick    time.Duration // between two decisions of one autoscaler; 0 means loop.DefaultTick
+	// Counts says how a target stood, from one time to another.
+	Counts func(ctx context.Context, namespace, name string, from, to time.Time) (replay.Counts, error)
+	// Findings are those of the PodAutoscalers that there are.
+	Findings func() []lint.Finding
+	Ready    func() error // nil error: decisions are being made
+	Now      func() time.Time
+	Log      *zap.Logger
+	TLS      TLS
 	// Register puts further services on the same port; nil for none.
 	Register func(grpc.ServiceRegistrar)
 }

@@ -23,7 +23,9 @@ import (
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/decider"
 	"github.com/flyball/flyball/internal/board"
+	"github.com/flyball/flyball/internal/lint"
 	"github.com/flyball/flyball/internal/loop"
+	"github.com/flyball/flyball/internal/replay"
 	"github.com/flyball/flyball/query"
 	"github.com/flyball/flyball/store"
 )
@@ -51,13 +53,14 @@ type world struct {
 
 	mu      sync.Mutex
 	scales  map[string]loop.Scale // by target UID
+	was     map[time.Time]loop.Scale
 	scalers []loop.Autoscaler
 	series  map[string]*store.Series
 }
 
 func newWorld(t testing.TB, dir string, tune func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, scales: map[string]loop.Scale{}, series: map[string]*store.Series{}}
+	w := &world{t: t, scales: map[string]loop.Scale{}, was: map[time.Time]loop.Scale{}, series: map[string]*store.Series{}}
 	w.clock(0)
 	var err error
 	w.store, err = store.Open(store.Options{Dir: dir, Clock: w.now})
@@ -74,7 +77,13 @@ func newWorld(t testing.TB, dir string, tune func(*Options)) *world {
 		Fleet: w, Windows: w, Journal: w.store.Journal(), Tick: time.Second, Publish: w.board.Publish, Sequence: sequence,
 	})
 	o := Options{
-		Board: w.board, Records: records, Windows: w, Now: w.now, Log: zap.NewNop(),
+		Board: w.board, Records: records, Windows: w, Now: w.now, Log: zap.NewNop(), Tick: time.Second,
+		Counts: func(context.Context, string, string, time.Time, time.Time) (replay.Counts, error) {
+			return func(t time.Time) (loop.Scale, bool) { s, ok := w.was[t.UTC()]; return s, ok }, nil
+		},
+		Findings: func() []lint.Finding {
+			return lint.Check([]lint.File{{Data: []byte(manifest("llm"))}, {Data: []byte(strings.Replace(manifest("bad"), "minReplicas: 1", "minReplicas: 11", 1))}}, loop.Binder{}).Findings
+		},
 		Ready: func() error {
 			if !w.ready.Load() {
 				return errors.New("no decision yet")
@@ -129,12 +138,15 @@ func (w *world) now() time.Time { return time.UnixMilli(w.ms.Load()).UTC() }
 
 func (w *world) Autoscalers(time.Time) []loop.Autoscaler { return w.scalers }
 
-func (w *world) Scale(_ context.Context, a loop.Autoscaler, _ time.Time) (loop.Scale, error) {
+func (w *world) Scale(_ context.Context, a loop.Autoscaler, t time.Time) (loop.Scale, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, ok := w.scales[a.Target.UID]
 	if !ok {
 		return s, errors.New("the target is gone")
+	}
+	if a.Name == "llm" {
+		w.was[t.UTC()] = s
 	}
 	return s, nil
 }

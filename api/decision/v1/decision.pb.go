@@ -1365,18 +1365,20 @@ func (x *SourceTarget) GetTarget() float64 {
 // BacktestResponse is the past as it was and as it would have been.
 type BacktestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One for each decision that would have been made, oldest first.
+	// One for each decision that would have been made, oldest first. No step stands for a time of which nothing is known.
 	Steps []*BacktestStep `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
 	// Those of the decisions, with their reasons, that would have changed the count, and the first.
 	Decisions []*Decision `protobuf:"bytes,2,rep,name=decisions,proto3" json:"decisions,omitempty"`
-	// Replicas summed over the time, in seconds, as it was, over those steps for which that is known.
+	// Replicas as they were, times seconds, summed over the steps, each until the next decision would have been due.
 	WasReplicaSeconds float64 `protobuf:"fixed64,3,opt,name=was_replica_seconds,json=wasReplicaSeconds,proto3" json:"was_replica_seconds,omitempty"`
 	// The same, over the same steps, as it would have been.
 	ReplicaSeconds float64 `protobuf:"fixed64,4,opt,name=replica_seconds,json=replicaSeconds,proto3" json:"replica_seconds,omitempty"`
-	// How many steps the stored facts did not suffice for: nothing is known of the pods at that time.
-	UnknownSteps  int32 `protobuf:"varint,5,opt,name=unknown_steps,json=unknownSteps,proto3" json:"unknown_steps,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How many decisions would have been due at times at which nothing is known of the target. They are in no step.
+	UnknownSteps int32 `protobuf:"varint,5,opt,name=unknown_steps,json=unknownSteps,proto3" json:"unknown_steps,omitempty"`
+	// How many of the decisions are left out, the last ones, since the answer would be larger than clients take.
+	LeftOutDecisions int32 `protobuf:"varint,6,opt,name=left_out_decisions,json=leftOutDecisions,proto3" json:"left_out_decisions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *BacktestResponse) Reset() {
@@ -1440,6 +1442,13 @@ func (x *BacktestResponse) GetReplicaSeconds() float64 {
 func (x *BacktestResponse) GetUnknownSteps() int32 {
 	if x != nil {
 		return x.UnknownSteps
+	}
+	return 0
+}
+
+func (x *BacktestResponse) GetLeftOutDecisions() int32 {
+	if x != nil {
+		return x.LeftOutDecisions
 	}
 	return 0
 }
@@ -3535,13 +3544,14 @@ const file_decision_v1_decision_proto_rawDesc = "" +
 	"\r_max_replicas\">\n" +
 	"\fSourceTarget\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\x01R\x06target\"\x86\x02\n" +
+	"\x06target\x18\x02 \x01(\x01R\x06target\"\xb4\x02\n" +
 	"\x10BacktestResponse\x127\n" +
 	"\x05steps\x18\x01 \x03(\v2!.flyball.decision.v1.BacktestStepR\x05steps\x12;\n" +
 	"\tdecisions\x18\x02 \x03(\v2\x1d.flyball.decision.v1.DecisionR\tdecisions\x12.\n" +
 	"\x13was_replica_seconds\x18\x03 \x01(\x01R\x11wasReplicaSeconds\x12'\n" +
 	"\x0freplica_seconds\x18\x04 \x01(\x01R\x0ereplicaSeconds\x12#\n" +
-	"\runknown_steps\x18\x05 \x01(\x05R\funknownSteps\"\\\n" +
+	"\runknown_steps\x18\x05 \x01(\x05R\funknownSteps\x12,\n" +
+	"\x12left_out_decisions\x18\x06 \x01(\x05R\x10leftOutDecisions\"\\\n" +
 	"\fBacktestStep\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
 	"\x03was\x18\x02 \x01(\x05R\x03was\x12\x0e\n" +

@@ -65,6 +65,7 @@ type DecisionServiceClient interface {
 	WhatIf(ctx context.Context, in *WhatIfRequest, opts ...grpc.CallOption) (*WhatIfResponse, error)
 	// Backtest decides again for a stretch of the past, from the samples that the store has of it, with some settings changed.
 	// The load is taken as it was. Where the count differs from the one that was, so does the number of ready pods, at once.
+	// Quotas and pods that no node could take are not stored, so they limit nothing.
 	// INVALID_ARGUMENT: what is wrong is in a google.rpc.BadRequest, by field.
 	Backtest(ctx context.Context, in *BacktestRequest, opts ...grpc.CallOption) (*BacktestResponse, error)
 	// WatchDecisions tells of decisions as they are recorded: first the last one of each autoscaler, then a sync marker, then
@@ -209,6 +210,7 @@ type DecisionServiceServer interface {
 	WhatIf(context.Context, *WhatIfRequest) (*WhatIfResponse, error)
 	// Backtest decides again for a stretch of the past, from the samples that the store has of it, with some settings changed.
 	// The load is taken as it was. Where the count differs from the one that was, so does the number of ready pods, at once.
+	// Quotas and pods that no node could take are not stored, so they limit nothing.
 	// INVALID_ARGUMENT: what is wrong is in a google.rpc.BadRequest, by field.
 	Backtest(context.Context, *BacktestRequest) (*BacktestResponse, error)
 	// WatchDecisions tells of decisions as they are recorded: first the last one of each autoscaler, then a sync marker, then
