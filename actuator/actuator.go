@@ -33,7 +33,7 @@ type Target struct {
 	Generation      int64  // metadata.generation: moves with every write to the spec, also through /scale
 	Replicas        int32  // spec.replicas, as /scale gave it
 	ResourceVersion string // metadata.resourceVersion of that /scale
-	DecisionID      string // of the decision that was made for it, for the events; empty: not told
+	DecisionID      string // how events name the decision that was made for it; empty: not at all
 }
 
 // Options are what an Actuator writes through.

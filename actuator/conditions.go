@@ -36,7 +36,7 @@ type Turn struct {
 	Decision decider.Decision // with its Outcome; without Reasons when there is none
 	Err      error            // why there is no decision, or why it was not acted on; nil with Invalid and TargetReason
 
-	DecisionID string // for the events; empty: not told
+	DecisionID string // how events name the decision; empty: not at all
 }
 
 // decided says whether there is a decision.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +32,20 @@ type clusterOptions struct {
 	leaseNamespace string
 	scalers        []string // addresses by which ScaledObjects name this service
 	acknowledged   []string // see acknowledgeable
+	externalURL    string   // where people reach the page; empty: events have no links
+}
+
+// checkURL says what is wrong with --external-url. Without a slash at its end, paths can be put behind it.
+func (o *clusterOptions) checkURL() error {
+	if o.externalURL == "" {
+		return nil
+	}
+	u, err := url.Parse(o.externalURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("--external-url: %q is no address of a page; give something like https://flyball.example.com", o.externalURL)
+	}
+	o.externalURL = strings.TrimRight(o.externalURL, "/")
+	return nil
 }
 
 func (o clusterOptions) config() (*rest.Config, error) {
@@ -96,7 +112,7 @@ func newKubeFleet(config *rest.Config, o clusterOptions, log *zap.Logger) (*kube
 		hpas:   actuator.NewHPAs(actuator.HPAOptions{Client: client.AutoscalingV2(), Leader: leader, Events: recorder, Log: log}),
 		binder: loop.Binder{Lookup: lookup(packs), MetricsAPIs: true, NativeHPAs: true},
 		bound:  map[types.UID]kubeBinding{}, turns: map[string]kubeTurn{}, native: map[types.UID]*actuator.HPAResult{},
-		acknowledged: map[string]bool{},
+		acknowledged: map[string]bool{}, externalURL: o.externalURL,
 	}
 	for _, what := range o.acknowledged {
 		f.acknowledged[what] = true

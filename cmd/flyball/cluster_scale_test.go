@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"regexp"
 	"testing"
 	"time"
 
@@ -16,7 +19,7 @@ func TestLoadScalesRealPodsUpAndDown(t *testing.T) {
 	c.apply(workloadManifest("Deployment", "a", "chat", 1) + autoscalerManifest("a", "chat", "Deployment", "12s", inFlight))
 	c.eventually("one pod ready", func() bool { return c.deployment("a", "chat").Status.ReadyReplicas == 1 })
 	writes := c.watchWrites()
-	c.flyball(t.TempDir())
+	s := c.flyball(t.TempDir())
 	c.load("a", "chat", 1)
 	c.eventually("decisions are made from metrics", func() bool {
 		return c.condition("a", "chat", "ScalingActive") != "" && c.condition("a", "chat", "Ready")[:4] == "True"
@@ -47,5 +50,18 @@ func TestLoadScalesRealPodsUpAndDown(t *testing.T) {
 		}
 	}
 	require.Contains(t, c.kubectl("", "get", "fpa", "-n", "a"), "TARGETS")
-	require.Contains(t, c.kubectl("", "describe", "fpa", "-n", "a", "chat"), "SuccessfulRescale")
+	described := c.kubectl("", "describe", "fpa", "-n", "a", "chat")
+	require.Contains(t, described, "SuccessfulRescale")
+
+	// Whoever reads the event is led to the decision.
+	link := regexp.MustCompile(`; decision (\S+), https://flyball\.example\.com(/decisions/\S+)`).FindStringSubmatch(described)
+	require.NotNil(t, link, described)
+	require.Equal(t, "/decisions/"+link[1], link[2])
+	resp, err := http.Get("http://" + s.listener.Addr().String() + "/api/decision/v1" + link[2])
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	why, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(why))
+	require.Contains(t, string(why), "applied at ")
 }

@@ -193,7 +193,7 @@ func (c *cluster) flyballUntil(dir string, log *zap.Logger, acknowledged ...stri
 	config := c.cp.As(flyballUser)
 	f, err := newKubeFleet(config, clusterOptions{
 		gpuExporters: "app.kubernetes.io/name=dcgm-exporter", leaseNamespace: "flyball-system",
-		scalers: []string{"flyball.flyball-system:8091"}, acknowledged: acknowledged,
+		scalers: []string{"flyball.flyball-system:8091"}, acknowledged: acknowledged, externalURL: "https://flyball.example.com",
 	}, log)
 	require.NoError(c.t, err)
 	s, err := newService(serviceOptions{

@@ -33,6 +33,7 @@ type kubeFleet struct {
 	log      *zap.Logger
 
 	acknowledged map[string]bool // see acknowledgeable
+	externalURL  string
 
 	broadcaster events.EventBroadcaster
 
@@ -197,7 +198,7 @@ func (f *kubeFleet) Apply(ctx context.Context, a loop.Autoscaler, d decider.Deci
 	return f.actuator.Apply(ctx, actuator.Target{
 		Resource: s.target.GVR, Kind: a.Target.Kind, Namespace: s.target.Namespace, Name: s.target.Name, UID: s.target.UID,
 		Generation: s.target.Generation, Replicas: s.target.Replicas, ResourceVersion: s.target.ResourceVersion,
-		DecisionID: loop.DecisionID(a, d.At),
+		DecisionID: f.named(a, d.At),
 	}, s.pa, d)
 }
 
@@ -209,8 +210,17 @@ func (f *kubeFleet) publish(r loop.Result) {
 	}
 	f.status.Observe(actuator.Turn{
 		Autoscaler: s.pa, At: r.At, Warnings: s.warnings, Contested: s.contested, DelegatedTo: s.delegated, HPA: s.native,
-		Policy: r.Autoscaler.Policy, Input: r.Input, Decision: r.Decision, DecisionID: loop.DecisionID(r.Autoscaler, r.At), Err: r.Err,
+		Policy: r.Autoscaler.Policy, Input: r.Input, Decision: r.Decision, DecisionID: f.named(r.Autoscaler, r.At), Err: r.Err,
 	})
+}
+
+// named is how events name a decision: by its id, and where it is explained.
+func (f *kubeFleet) named(a loop.Autoscaler, at time.Time) string {
+	id := loop.DecisionID(a, at)
+	if f.externalURL == "" {
+		return id
+	}
+	return id + ", " + f.externalURL + "/decisions/" + id
 }
 
 // Ready implements fleet.

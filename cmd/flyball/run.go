@@ -71,6 +71,7 @@ func newRun() *cobra.Command {
 		"addresses at which KEDA finds this service; a ScaledObject with one as scalerAddress is delegated to, any other is a conflict")
 	f.StringSliceVar(&o.cluster.acknowledged, "acknowledge", nil,
 		"write in spite of: "+strings.Join(acknowledgeable, ", ")+"; otherwise flyball only advises while one of them is there")
+	f.StringVar(&o.cluster.externalURL, "external-url", "", "address at which people reach the page, such as https://flyball.example.com; events link to decisions there")
 	f.StringVar(&o.service.Dir, "data-dir", "data", "directory of samples and journal")
 	f.StringVar(&o.service.Listen, "listen", "127.0.0.1:8090", "address of the HTTP API")
 	o.service.GRPC.flags(cmd)
@@ -79,13 +80,15 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
-func (o runOptions) check() error {
-	if err := errors.Join(o.service.GRPC.check(), checkAcknowledged(o.cluster.acknowledged)); err != nil {
+func (o *runOptions) check() error {
+	if err := errors.Join(o.service.GRPC.check(), checkAcknowledged(o.cluster.acknowledged), o.cluster.checkURL()); err != nil {
 		return err
 	}
 	switch {
 	case !o.standalone && len(o.manifests)+len(o.targets) > 0:
 		return errors.New("--manifests and --targets are for --standalone; give it, or leave them out")
+	case o.standalone && o.cluster.externalURL != "":
+		return errors.New("--external-url is for the events of a cluster; with --standalone leave it out")
 	case o.standalone && o.cluster.kubeconfig != "":
 		return errors.New("--kubeconfig and --standalone exclude each other; leave one out")
 	case o.standalone && len(o.manifests) == 0:
