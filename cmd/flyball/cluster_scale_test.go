@@ -54,7 +54,7 @@ func TestLoadScalesRealPodsUpAndDown(t *testing.T) {
 	require.Contains(t, described, "SuccessfulRescale")
 
 	// Whoever reads the event is led to the decision.
-	link := regexp.MustCompile(`; decision (\S+), https://flyball\.example\.com(/decisions/\S+)`).FindStringSubmatch(described)
+	link := regexp.MustCompile(`SuccessfulRescale .*; decision (\S+), https://flyball\.example\.com(/decisions/\S+)`).FindStringSubmatch(described)
 	require.NotNil(t, link, described)
 	require.Equal(t, "/decisions/"+link[1], link[2])
 	resp, err := http.Get("http://" + s.listener.Addr().String() + "/api/decision/v1" + link[2])
