@@ -11,6 +11,7 @@ import (
 
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/dashboards/grafana"
 	"github.com/flyball/flyball/internal/loop"
 	"github.com/flyball/flyball/query"
 )
@@ -105,9 +106,15 @@ func (b *bindings) scrape(find find, endpoints []collector.Endpoint) collector.C
 	return scrapeFor(b.autoscalers(find), endpoints)
 }
 
-// scrapeFor adds to the endpoints those of the autoscalers' own sources, and keeps the metrics that they read.
+// shownMetrics are those of exporters that the shipped dashboards read.
+var shownMetrics = grafana.Metrics()
+
+// scrapeFor adds to the endpoints those of the autoscalers' own sources, and keeps the metrics that these and the dashboards read.
 func scrapeFor(autoscalers []loop.Autoscaler, endpoints []collector.Endpoint) collector.Config {
 	keep := map[string]bool{}
+	for _, name := range shownMetrics {
+		keep[name] = true
+	}
 	for _, a := range autoscalers {
 		for i, source := range a.Sources {
 			for _, name := range source.Metrics() {

@@ -85,7 +85,25 @@ type Options struct {
 	Tick    time.Duration // between two decisions of one autoscaler, whole seconds; also each turn's deadline
 	// Sequence is the last number that the journal holds, as Records.Sequence says it.
 	Sequence uint64
+	// Timed does one stage of a turn, one of Stages, and may measure it: the loop has no clock. Nil just does it. It may be
+	// called from several goroutines at once.
+	Timed func(stage string, do func())
 }
+
+// Stages are the stages of a turn in their order, as Options.Timed names them.
+func Stages() []string {
+	return []string{stageScale, stageWindows, stageHistory, stageDecide, stageJournal, stageAct, stageOutcome}
+}
+
+const (
+	stageScale   = "scale"
+	stageWindows = "windows"
+	stageHistory = "history"
+	stageDecide  = "decide"
+	stageJournal = "journal"
+	stageAct     = "act"
+	stageOutcome = "outcome"
+)
 
 // DefaultTick is how often each autoscaler is decided for.
 const DefaultTick = 2 * time.Second
@@ -109,6 +127,9 @@ type Loop struct {
 func New(o Options) *Loop {
 	if o.Tick == 0 {
 		o.Tick = DefaultTick
+	}
+	if o.Timed == nil {
+		o.Timed = func(_ string, do func()) { do() }
 	}
 	return &Loop{
 		Options: o, slots: make(chan struct{}, turns), busy: map[string]bool{},
@@ -185,20 +206,25 @@ func (l *Loop) leave(uid string) {
 // turn is one turn of the crank for one autoscaler.
 func (l *Loop) turn(ctx context.Context, a Autoscaler, t time.Time) Result {
 	r := Result{Autoscaler: a, At: t}
+	d := &r.Decision
+	var scale Scale
+	var windows []decider.SourceWindows
+	var memory *memory
+	var err error
 	fail := func(doing string, err error) Result {
 		r.Err = fmt.Errorf("%s of %s/%s: %w", doing, a.Namespace, a.Name, err)
 		return r
 	}
 
 	// 1. How does the target stand?
-	scale, err := l.Fleet.Scale(ctx, a, t)
+	l.Timed(stageScale, func() { scale, err = l.Fleet.Scale(ctx, a, t) })
 	if err != nil {
 		return fail("read scale", err)
 	}
 	// 2. What do the sources say?
-	windows := l.windows(ctx, a, t)
+	l.Timed(stageWindows, func() { windows = l.windows(ctx, a, t) })
 	// 3. What was decided before?
-	memory, err := l.memories.recall(l.Journal, a, t)
+	l.Timed(stageHistory, func() { memory, err = l.memories.recall(l.Journal, a, t) })
 	if err != nil {
 		return fail("read history", err)
 	}
@@ -207,20 +233,21 @@ func (l *Loop) turn(ctx context.Context, a Autoscaler, t time.Time) Result {
 		At: t, Replicas: scale.Replicas, StatusReplicas: scale.StatusReplicas, Ready: scale.Ready,
 		Starting: scale.Starting, Unschedulable: scale.Unschedulable, Quota: scale.Quota, Delegated: a.Withheld.Why == decider.Delegated, Windows: windows, History: memory.history,
 	}
-	r.Decision = decider.Decide(a.Policy, r.Input)
-	d := &r.Decision
+	l.Timed(stageDecide, func() { *d = decider.Decide(a.Policy, r.Input) })
 	d.Entry.Outcome = unapplied(a, *d)
 	// 5. Write it down before acting.
-	if err := l.record(a, memory, &r); err != nil {
+	l.Timed(stageJournal, func() { err = l.record(a, memory, &r) })
+	if err != nil {
 		return fail("journal decision", err)
 	}
 	if d.Entry.Outcome.Why != "" {
 		return r
 	}
 	// 6. Act.
-	d.Entry.Outcome = l.Fleet.Apply(ctx, a, *d)
+	l.Timed(stageAct, func() { d.Entry.Outcome = l.Fleet.Apply(ctx, a, *d) })
 	// 7. Write down what came of it.
-	if err := l.recordOutcome(a, memory, &r); err != nil {
+	l.Timed(stageOutcome, func() { err = l.recordOutcome(a, memory, &r) })
+	if err != nil {
 		return fail("journal outcome", err)
 	}
 	return r
