@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/events"
@@ -167,10 +168,16 @@ func (f *kubeFleet) Scale(_ context.Context, a loop.Autoscaler, _ time.Time) (lo
 	if !ok || string(s.target.UID) != a.Target.UID {
 		return loop.Scale{}, errGone
 	}
-	out := loop.Scale{Replicas: s.target.Replicas, StatusReplicas: s.target.StatusReplicas, Quota: f.kube.Quota(s.target)}
-	for _, pod := range f.kube.Pods(s.target) {
+	out := counted(f.kube.Pods(s.target))
+	out.Replicas, out.StatusReplicas, out.Quota = s.target.Replicas, s.target.StatusReplicas, f.kube.Quota(s.target)
+	return out, nil
+}
+
+// counted are the pods that are there to stay, by how far they have come.
+func counted(pods []*corev1.Pod) (out loop.Scale) {
+	for _, pod := range pods {
 		switch {
-		case pod.DeletionTimestamp != nil:
+		case pod.DeletionTimestamp != nil, kube.Ended(pod):
 		case kube.Ready(pod):
 			out.Ready++
 		case kube.Unschedulable(pod):
@@ -179,7 +186,7 @@ func (f *kubeFleet) Scale(_ context.Context, a loop.Autoscaler, _ time.Time) (lo
 			out.Starting++
 		}
 	}
-	return out, nil
+	return out
 }
 
 func (f *kubeFleet) turn(uid string) (kubeTurn, bool) {

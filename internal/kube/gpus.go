@@ -76,7 +76,7 @@ func nodeMoved(a, b *corev1.Node) bool {
 // gpuNode is the index byNode: of pods that have a GPU, the name of the node.
 func gpuNode(obj any) ([]string, error) {
 	pod := obj.(*corev1.Pod)
-	if pod.Spec.NodeName == "" || ended(pod) {
+	if pod.Spec.NodeName == "" || Ended(pod) {
 		return nil, nil
 	}
 	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {

@@ -21,8 +21,9 @@ func Unschedulable(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && c != nil && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
 }
 
-// ended says whether the pod's containers have ended for good. Such a pod counts in no quota and holds no GPU.
-func ended(pod *corev1.Pod) bool {
+// Ended says whether the pod's containers have ended for good, as after an eviction. Such a pod counts in no quota, holds no GPU
+// and will never be ready; it may stay for long.
+func Ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 

@@ -46,7 +46,7 @@ func (k *Kube) Quota(t Target) decider.Quota {
 		if newest == nil || newest.CreationTimestamp.Before(&pod.CreationTimestamp) {
 			newest = pod
 		}
-		if !ended(pod) {
+		if !Ended(pod) {
 			exist++
 		}
 	}
