@@ -21,8 +21,13 @@ func (e Explanation) String() string {
 	fmt.Fprintf(&b, "%s/%s (%s %s), decision %s\n", rec.Namespace, rec.Name, rec.Target.Kind, rec.Target.Name, rec.ID)
 	b.WriteString(d.Explain())
 	fmt.Fprintf(&b, "outcome: %s\n", outcome(d.Entry.Outcome))
-	b.WriteString(e.since() + d.Outlook() + "\n")
-	fmt.Fprintf(&b, "inputs: %d replicas, %d ready, %d starting, %d unschedulable\n", in.Replicas, in.Ready, in.Starting, in.Unschedulable)
+	asOf := ""
+	if e.Last.After(d.At) { // the numbers of those since are not known any more
+		asOf = ", as of " + clock(d.At)
+	}
+	outlook, _ := strings.CutPrefix(d.Outlook(), "next change: ")
+	b.WriteString(e.since() + "next change" + asOf + ": " + outlook + "\n")
+	fmt.Fprintf(&b, "inputs"+asOf+": %d replicas, %d ready, %d starting, %d unschedulable\n", in.Replicas, in.Ready, in.Starting, in.Unschedulable)
 	for i, w := range in.Windows {
 		name := w.Key
 		if i < len(rec.Policy.Sources) {
@@ -54,7 +59,7 @@ func (e Explanation) String() string {
 
 // since says how long the decision has held.
 func (e Explanation) since() string {
-	at := clock(e.Record.Decision.At)
+	at := clock(e.First)
 	switch {
 	case !e.All:
 		return fmt.Sprintf("since %s; any decision after it, up to the time asked for, said the same; they are no longer counted\n", at)

@@ -14,7 +14,7 @@ import (
 // workload of the same name has no history.
 const (
 	KindEntry    = "entry"    // a decider.Entry for every decision
-	KindDecision = "decision" // a Record when the count, the verdict, the binding rule or the policy changes
+	KindDecision = "decision" // a Record when the count, the verdict, a rule, what is missing or the policy changes
 )
 
 // EntryRetention is how long entries are worth keeping: twice the longest window or delay that a policy may have. At a
@@ -31,6 +31,15 @@ type Record struct {
 	Policy          decider.Policy
 	Input           decider.Input // without History
 	Decision        decider.Decision
+}
+
+// Record is what the journal has of a result, or would have.
+func (r Result) Record() Record {
+	a := r.Autoscaler
+	return Record{
+		ID: DecisionID(a, r.Decision.At), Sequence: r.Sequence, Autoscaler: a.UID, Namespace: a.Namespace, Name: a.Name,
+		Target: a.Target, Policy: a.Policy, Input: r.Input, Decision: r.Decision,
+	}
 }
 
 // Key is where the journal keeps the autoscaler's records.

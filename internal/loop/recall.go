@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,11 +100,15 @@ func (m *memory) learn(e decider.Entry, full *Record) {
 // hasNews says whether a decision says something that the last one in full did not.
 func (m *memory) hasNews(a Autoscaler, d decider.Decision) bool {
 	return m.last == nil || d.To != m.last.Decision.To || d.Verdict != m.last.Decision.Verdict ||
-		binding(d) != binding(m.last.Decision) || !reflect.DeepEqual(a.Policy, m.last.Policy)
+		!slices.EqualFunc(d.Reasons, m.last.Decision.Reasons, alike) || !reflect.DeepEqual(a.Policy, m.last.Policy)
 }
 
-// binding is the rule that had the last word.
-func binding(d decider.Decision) decider.Rule { return d.Reasons[len(d.Reasons)-1].Rule }
+// alike says whether two reasons differ in their numbers alone. Numbers change with every decision; what is said of them, by
+// which rule, and without which sources, does not.
+func alike(a, b decider.Reason) bool {
+	return a.Rule == b.Rule && a.Case == b.Case && a.Quota == b.Quota && a.Schedule == b.Schedule &&
+		slices.EqualFunc(a.Absent, b.Absent, func(a, b decider.Absence) bool { return a.Source == b.Source && a.Case == b.Case })
+}
 
 // sweep forgets autoscalers that have had no turn for a while.
 func (m *memories) sweep(t time.Time) {

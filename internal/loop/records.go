@@ -28,9 +28,10 @@ type Records struct{ Journal Reader }
 
 // Explanation is a decision as it was recorded, and what can be said of it later.
 type Explanation struct {
-	Record  Record
+	Record  Record    // of First, or, where a running loop still knows it, of Last
+	First   time.Time // of the decision that said so first
 	Last    time.Time // of the newest decision up to the time asked for
-	Same    int       // decisions after the Record's, up to Last, that said the same and so were not recorded in full
+	Same    int       // decisions after First, up to Last, that said the same and so were not recorded in full
 	All     bool      // Same counts all of them; false when some are so old that they were dropped
 	Without []Without // what each bound changed; empty when they changed nothing
 }
@@ -59,6 +60,23 @@ func (r Records) Explain(namespace, name string, t time.Time) (Explanation, erro
 	e, err := r.explain(key, last, t)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s/%s: %w", namespace, name, err)
+	}
+	return e, nil
+}
+
+// Now explains a running loop's newest result of an autoscaler, with the numbers that it has. What was recorded in full has
+// those of the first decision that said the same, which may be hours old.
+func (r Records) Now(newest Result) (Explanation, error) {
+	a := newest.Autoscaler
+	e, err := r.recorded(a.Key(), newest.At, newest.At)
+	if err == nil {
+		if !e.First.Equal(newest.At) {
+			e.Record = newest.Record()
+		}
+		e.Without, err = r.without(a.Key(), e.Record)
+	}
+	if err != nil {
+		return Explanation{}, fmt.Errorf("%s/%s: %w", a.Namespace, a.Name, err)
 	}
 	return e, nil
 }
@@ -139,6 +157,16 @@ func (r Records) newest(keys []string, t time.Time) (key string, last time.Time,
 }
 
 func (r Records) explain(key string, last, t time.Time) (Explanation, error) {
+	e, err := r.recorded(key, last, t)
+	if err != nil {
+		return e, err
+	}
+	e.Without, err = r.without(key, e.Record)
+	return e, err
+}
+
+// recorded is the explanation without its Without.
+func (r Records) recorded(key string, last, t time.Time) (Explanation, error) {
 	e := Explanation{Last: last}
 	rec, ok, err := r.Journal.Last(KindDecision, key, t)
 	if err != nil {
@@ -150,6 +178,7 @@ func (r Records) explain(key string, last, t time.Time) (Explanation, error) {
 	if err := json.Unmarshal(rec.Data, &e.Record); err != nil {
 		return e, fmt.Errorf("decision of %s: %w", rec.At.Format(time.RFC3339), err)
 	}
+	e.First = rec.At
 	// Entries are dropped oldest first: if the record's own is there, so are all that followed.
 	err = r.Journal.Range(KindEntry, key, rec.At.Add(-time.Nanosecond), t, func(entry store.Record) error {
 		if entry.At.Equal(rec.At) {
@@ -159,10 +188,6 @@ func (r Records) explain(key string, last, t time.Time) (Explanation, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return e, err
-	}
-	e.Without, err = r.without(key, e.Record)
 	return e, err
 }
 

@@ -281,3 +281,51 @@ func TestADecisionIsFoundByItsID(t *testing.T) {
 		require.ErrorIs(t, err, ErrID, broken)
 	}
 }
+
+// A decision that is repeated is recorded once, but what it is made from goes on changing: a loop that runs explains with the
+// numbers of now, and the journal says of when its numbers are.
+func TestAHeldDecisionIsExplainedWithTheNumbersOfNow(t *testing.T) {
+	w, a := few(t, 20)
+	records, newest := Records{w.store.Journal()}, w.last(a)
+	require.Zero(t, newest.Sequence, "it said nothing new")
+	e, err := records.Now(newest)
+	require.NoError(t, err)
+	recorded, err := records.Explain("a", "llm", newest.At)
+	require.NoError(t, err)
+	require.Equal(t, DecisionID(a, newest.At), e.Record.ID)
+	require.Equal(t, newest.Input.Windows[0].Stable.At, e.Record.Input.Windows[0].Stable.At)
+	require.True(t, e.First.Equal(recorded.First) && e.Last.Equal(recorded.Last) && e.Same == recorded.Same && e.Same > 5)
+	require.Equal(t, []Without{{"minReplicas", 3, 2}}, e.Without)
+	require.Contains(t, e.String(), "\ninputs: 3 replicas")
+	require.Contains(t, recorded.String(), "\ninputs, as of "+clock(recorded.First)+": 3 replicas")
+	require.Contains(t, recorded.String(), "\nnext change, as of "+clock(recorded.First)+": ")
+}
+
+// Of two sources one dies, or a panic ends: the count is held as before, by the same rule, and yet it is news.
+func TestAnotherReasonForTheSameCountIsRecorded(t *testing.T) {
+	w := newWorld(t, t.TempDir(), 0)
+	two := strings.Replace(manifest("a", "llm"), "minReplicas: 1", "minReplicas: 4", 1) +
+		"  - {metricSourceType: pod, targetMetric: other, targetValue: \"10\"}\n"
+	a := w.autoscaler(Target{Kind: "Deployment", Name: "llm", UID: "ta"}, two)
+	w.fleet["ta"] = Scale{Replicas: 4, StatusReplicas: 4, Ready: 1}
+	id := []string{"namespace=a", "workload_uid=ta", "pod=p0", "pod_uid=0", "endpoint=8000/metrics"}
+	for second := range 60 {
+		w.clock(float64(second) + 0.3)
+		w.pod("a", "ta", "p0", "0", 5)
+		if second < 20 {
+			w.sample("other", 5, id...)
+		}
+		w.step(float64(second + 1))
+	}
+	e, err := w.explain("llm", w.last(a).At)
+	require.NoError(t, err)
+	require.Contains(t, e.String(), "1 of 2 sources has data")
+	require.True(t, e.First.Before(at(50)), "when it happened, and not before somebody asked")
+	news := 0
+	for _, r := range w.results {
+		if r.News {
+			news++
+		}
+	}
+	require.Less(t, news, 8, "and it is news once")
+}

@@ -15,14 +15,15 @@ import (
 func NewExplanation(e loop.Explanation) *decisionv1.ExplainResponse {
 	rec := e.Record
 	out := &decisionv1.ExplainResponse{
-		Decision: newDecision(rec), Inputs: newInputs(rec.Policy, rec.Input), LastTime: moment(e.Last),
+		Decision: newDecision(rec), Inputs: newInputs(rec.Policy, rec.Input), FirstTime: moment(e.First), LastTime: moment(e.Last),
 		SameCount: int32(e.Same), SameComplete: e.All, Bounds: newBounds(rec.Policy, rec.Decision.At), Text: utf8(e.String()),
 	}
 	for _, w := range e.Without {
 		out.Counterfactuals = append(out.Counterfactuals, &decisionv1.Counterfactual{Bound: w.Bound, Value: w.Value, To: w.To})
 	}
-	at, rule := rec.Decision.Next()
-	out.NextChangeTime, out.NextChangeRule = moment(at), string(rule)
+	if at, rule := rec.Decision.Next(); at.IsZero() || !at.Before(e.Last) { // else it has come, and what followed is not known
+		out.NextChangeTime, out.NextChangeRule = moment(at), string(rule)
+	}
 	return out
 }
 
@@ -34,21 +35,12 @@ func newAutoscaler(r loop.Result, t time.Time) *decisionv1.Autoscaler {
 		Strategy: string(a.Policy.Strategy), Mode: string(a.Policy.Mode), Bounds: newBounds(a.Policy, t),
 	}
 	if len(r.Decision.Reasons) > 0 {
-		out.Decision, out.Inputs = newDecision(recordOf(r)), newInputs(a.Policy, r.Input)
+		out.Decision, out.Inputs = newDecision(r.Record()), newInputs(a.Policy, r.Input)
 	}
 	if r.Err != nil {
 		out.Error = utf8(r.Err.Error())
 	}
 	return out
-}
-
-// recordOf is what the journal would have of a result.
-func recordOf(r loop.Result) loop.Record {
-	a := r.Autoscaler
-	return loop.Record{
-		ID: loop.DecisionID(a, r.Decision.At), Sequence: r.Sequence, Autoscaler: a.UID, Namespace: a.Namespace, Name: a.Name,
-		Target: a.Target, Policy: a.Policy, Input: r.Input, Decision: r.Decision,
-	}
 }
 
 func newDecision(rec loop.Record) *decisionv1.Decision {

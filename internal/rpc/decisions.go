@@ -174,7 +174,13 @@ func (d decisions) Explain(_ context.Context, req *decisionv1.ExplainRequest) (*
 		}
 		at = d.Now().Add(-ago.AsDuration())
 	}
-	e, err := d.Records.Explain(req.GetNamespace(), req.GetName(), at)
+	var e loop.Explanation
+	newest, known := d.Board.Get(req.GetNamespace(), req.GetName())
+	if known && len(newest.Decision.Reasons) > 0 && !at.Before(newest.At) {
+		e, err = d.Records.Now(newest)
+	} else {
+		e, err = d.Records.Explain(req.GetNamespace(), req.GetName(), at)
+	}
 	if err != nil {
 		return nil, err
 	}

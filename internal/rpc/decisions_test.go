@@ -230,3 +230,33 @@ func TestTimesFarAwayAreTheFarthestThereAre(t *testing.T) {
 	_, err = c.Explain(ctx, &decisionv1.ExplainRequest{Namespace: "a", Name: "llm", Time: &decisionv1.ExplainRequest_Ago{Ago: durationpb.New(maxRange)}})
 	refused(t, err, codes.NotFound, "NO_RECORD")
 }
+
+// Asked now, the explanation has the numbers of the newest decision; asked about then, of the one that was recorded.
+func TestTheExplanationOfNowIsOfNow(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil).serve()
+	w.autoscaler("llm")
+	for second := range 30 {
+		w.clock(float64(second) + 0.5)
+		w.queue("llm", 41+float64(second)/10)
+		w.step(float64(second + 1))
+	}
+	ask := func(req *decisionv1.ExplainRequest) *decisionv1.ExplainResponse {
+		req.Namespace, req.Name = "a", "llm"
+		why, err := w.client().Explain(context.Background(), req)
+		require.NoError(t, err)
+		return why
+	}
+	now := ask(&decisionv1.ExplainRequest{})
+	require.Equal(t, at(30), now.Decision.At.AsTime())
+	require.InDelta(t, 43.9, *now.Inputs.Sources[0].Stable.Value, 1e-9)
+	require.Equal(t, at(2), now.FirstTime.AsTime(), "the second decision held what the first had raised")
+	require.Equal(t, at(30), now.LastTime.AsTime())
+	require.EqualValues(t, 28, now.SameCount)
+	then := ask(&decisionv1.ExplainRequest{Time: &decisionv1.ExplainRequest_At{At: timestamppb.New(at(20))}})
+	require.Equal(t, at(2), then.Decision.At.AsTime())
+	require.Contains(t, then.Text, "inputs, as of 2026-01-01T12:00:02Z")
+	require.NotContains(t, now.Text, "as of")
+	live, err := w.client().GetAutoscaler(context.Background(), &decisionv1.GetAutoscalerRequest{Namespace: "a", Name: "llm"})
+	require.NoError(t, err)
+	require.Equal(t, live.Autoscaler.Decision.String(), now.Decision.String(), "both say what was decided last")
+}

@@ -51,7 +51,7 @@ func newEvent(e board.Event, storeID string) *decisionv1.WatchDecisionsResponse 
 	resp := &decisionv1.WatchDecisionsResponse{ResumeToken: e.Token, Skipped: int32(e.Skipped)}
 	switch e.Kind {
 	case board.Decided:
-		resp.Event = &decisionv1.WatchDecisionsResponse_Decision{Decision: newDecision(recordOf(e.Result))}
+		resp.Event = &decisionv1.WatchDecisionsResponse_Decision{Decision: newDecision(e.Result.Record())}
 	case board.Synced:
 		resp.Event = &decisionv1.WatchDecisionsResponse_Synced{Synced: &decisionv1.Synced{Resumed: e.Resumed, StoreId: storeID}}
 	case board.Removed:

@@ -690,13 +690,17 @@ func (*ExplainRequest_Ago) isExplainRequest_Time() {}
 // ExplainResponse is an explanation, in numbers and in words.
 type ExplainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The decision.
+	// The decision: the newest, as it was made, if it is the time of that one or a later that is asked for. Of the past, what is
+	// kept is the first of those that said the same.
 	Decision *Decision `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`
 	// What it was made from.
 	Inputs *Inputs `protobuf:"bytes,2,opt,name=inputs,proto3" json:"inputs,omitempty"`
-	// When the newest decision up to the time asked for was made; it and those since decision.at said the same.
+	// When a decision said so first.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// When the newest decision up to the time asked for was made; it and those since first_time said the same, in numbers of
+	// their own.
 	LastTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
-	// How many decisions since decision.at said the same.
+	// How many decisions since first_time said the same.
 	SameCount int32 `protobuf:"varint,4,opt,name=same_count,json=sameCount,proto3" json:"same_count,omitempty"`
 	// False when some of those are so old that they are no longer counted.
 	SameComplete bool `protobuf:"varint,5,opt,name=same_complete,json=sameComplete,proto3" json:"same_complete,omitempty"`
@@ -704,7 +708,8 @@ type ExplainResponse struct {
 	Counterfactuals []*Counterfactual `protobuf:"bytes,6,rep,name=counterfactuals,proto3" json:"counterfactuals,omitempty"`
 	// The bounds that were in effect.
 	Bounds *Bounds `protobuf:"bytes,7,opt,name=bounds,proto3" json:"bounds,omitempty"`
-	// When the count can change next if the load stays as it is; absent when nothing is waited for.
+	// When the count can change next if the load stays as it is; absent when nothing is waited for, or if that time had come
+	// before last_time.
 	NextChangeTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=next_change_time,json=nextChangeTime,proto3" json:"next_change_time,omitempty"`
 	// The rule that is waited for until then; empty when none is.
 	NextChangeRule string `protobuf:"bytes,9,opt,name=next_change_rule,json=nextChangeRule,proto3" json:"next_change_rule,omitempty"`
@@ -754,6 +759,13 @@ func (x *ExplainResponse) GetDecision() *Decision {
 func (x *ExplainResponse) GetInputs() *Inputs {
 	if x != nil {
 		return x.Inputs
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
 	}
 	return nil
 }
@@ -3491,10 +3503,12 @@ const file_decision_v1_decision_proto_rawDesc = "" +
 	"\x02id\x18\x05 \x01(\tR\x02id\x12,\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x02at\x12-\n" +
 	"\x03ago\x18\x04 \x01(\v2\x19.google.protobuf.DurationH\x00R\x03agoB\x06\n" +
-	"\x04time\"\x86\x04\n" +
+	"\x04time\"\xc1\x04\n" +
 	"\x0fExplainResponse\x129\n" +
 	"\bdecision\x18\x01 \x01(\v2\x1d.flyball.decision.v1.DecisionR\bdecision\x123\n" +
-	"\x06inputs\x18\x02 \x01(\v2\x1b.flyball.decision.v1.InputsR\x06inputs\x127\n" +
+	"\x06inputs\x18\x02 \x01(\v2\x1b.flyball.decision.v1.InputsR\x06inputs\x129\n" +
+	"\n" +
+	"first_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x127\n" +
 	"\tlast_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x1d\n" +
 	"\n" +
 	"same_count\x18\x04 \x01(\x05R\tsameCount\x12#\n" +
@@ -3833,82 +3847,83 @@ var file_decision_v1_decision_proto_depIdxs = []int32{
 	43, // 6: flyball.decision.v1.ExplainRequest.ago:type_name -> google.protobuf.Duration
 	33, // 7: flyball.decision.v1.ExplainResponse.decision:type_name -> flyball.decision.v1.Decision
 	37, // 8: flyball.decision.v1.ExplainResponse.inputs:type_name -> flyball.decision.v1.Inputs
-	42, // 9: flyball.decision.v1.ExplainResponse.last_time:type_name -> google.protobuf.Timestamp
-	41, // 10: flyball.decision.v1.ExplainResponse.counterfactuals:type_name -> flyball.decision.v1.Counterfactual
-	32, // 11: flyball.decision.v1.ExplainResponse.bounds:type_name -> flyball.decision.v1.Bounds
-	42, // 12: flyball.decision.v1.ExplainResponse.next_change_time:type_name -> google.protobuf.Timestamp
-	43, // 13: flyball.decision.v1.GetWindowRequest.range:type_name -> google.protobuf.Duration
-	42, // 14: flyball.decision.v1.GetWindowRequest.at:type_name -> google.protobuf.Timestamp
-	40, // 15: flyball.decision.v1.GetWindowResponse.window:type_name -> flyball.decision.v1.Window
-	15, // 16: flyball.decision.v1.ListFindingsResponse.findings:type_name -> flyball.decision.v1.Finding
-	0,  // 17: flyball.decision.v1.Finding.severity:type_name -> flyball.decision.v1.Severity
-	42, // 18: flyball.decision.v1.BacktestRequest.start_time:type_name -> google.protobuf.Timestamp
-	42, // 19: flyball.decision.v1.BacktestRequest.end_time:type_name -> google.protobuf.Timestamp
-	17, // 20: flyball.decision.v1.BacktestRequest.changes:type_name -> flyball.decision.v1.PolicyChanges
-	43, // 21: flyball.decision.v1.PolicyChanges.scale_up_delay:type_name -> google.protobuf.Duration
-	43, // 22: flyball.decision.v1.PolicyChanges.scale_down_delay:type_name -> google.protobuf.Duration
-	18, // 23: flyball.decision.v1.PolicyChanges.targets:type_name -> flyball.decision.v1.SourceTarget
-	20, // 24: flyball.decision.v1.BacktestResponse.steps:type_name -> flyball.decision.v1.BacktestStep
-	33, // 25: flyball.decision.v1.BacktestResponse.decisions:type_name -> flyball.decision.v1.Decision
-	42, // 26: flyball.decision.v1.BacktestStep.at:type_name -> google.protobuf.Timestamp
-	44, // 27: flyball.decision.v1.WhatIfRequest.autoscaler:type_name -> google.protobuf.Struct
-	22, // 28: flyball.decision.v1.WhatIfRequest.steps:type_name -> flyball.decision.v1.WhatIfStep
-	23, // 29: flyball.decision.v1.WhatIfStep.windows:type_name -> flyball.decision.v1.WhatIfWindow
-	33, // 30: flyball.decision.v1.WhatIfResponse.decisions:type_name -> flyball.decision.v1.Decision
-	33, // 31: flyball.decision.v1.WatchDecisionsResponse.decision:type_name -> flyball.decision.v1.Decision
-	27, // 32: flyball.decision.v1.WatchDecisionsResponse.synced:type_name -> flyball.decision.v1.Synced
-	28, // 33: flyball.decision.v1.WatchDecisionsResponse.removed:type_name -> flyball.decision.v1.Removed
-	29, // 34: flyball.decision.v1.WatchDecisionsResponse.heartbeat:type_name -> flyball.decision.v1.Heartbeat
-	42, // 35: flyball.decision.v1.Heartbeat.at:type_name -> google.protobuf.Timestamp
-	31, // 36: flyball.decision.v1.Autoscaler.target:type_name -> flyball.decision.v1.Target
-	32, // 37: flyball.decision.v1.Autoscaler.bounds:type_name -> flyball.decision.v1.Bounds
-	33, // 38: flyball.decision.v1.Autoscaler.decision:type_name -> flyball.decision.v1.Decision
-	37, // 39: flyball.decision.v1.Autoscaler.inputs:type_name -> flyball.decision.v1.Inputs
-	42, // 40: flyball.decision.v1.Bounds.until:type_name -> google.protobuf.Timestamp
-	31, // 41: flyball.decision.v1.Decision.target:type_name -> flyball.decision.v1.Target
-	42, // 42: flyball.decision.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	1,  // 43: flyball.decision.v1.Decision.verdict:type_name -> flyball.decision.v1.Verdict
-	34, // 44: flyball.decision.v1.Decision.reasons:type_name -> flyball.decision.v1.Reason
-	36, // 45: flyball.decision.v1.Decision.outcome:type_name -> flyball.decision.v1.Outcome
-	40, // 46: flyball.decision.v1.Reason.window:type_name -> flyball.decision.v1.Window
-	35, // 47: flyball.decision.v1.Reason.absent:type_name -> flyball.decision.v1.Absence
-	43, // 48: flyball.decision.v1.Reason.delay:type_name -> google.protobuf.Duration
-	42, // 49: flyball.decision.v1.Reason.until:type_name -> google.protobuf.Timestamp
-	42, // 50: flyball.decision.v1.Reason.since:type_name -> google.protobuf.Timestamp
-	43, // 51: flyball.decision.v1.Absence.age:type_name -> google.protobuf.Duration
-	42, // 52: flyball.decision.v1.Outcome.at:type_name -> google.protobuf.Timestamp
-	38, // 53: flyball.decision.v1.Inputs.quota:type_name -> flyball.decision.v1.Quota
-	39, // 54: flyball.decision.v1.Inputs.sources:type_name -> flyball.decision.v1.SourceWindows
-	40, // 55: flyball.decision.v1.SourceWindows.stable:type_name -> flyball.decision.v1.Window
-	40, // 56: flyball.decision.v1.SourceWindows.panic:type_name -> flyball.decision.v1.Window
-	43, // 57: flyball.decision.v1.Window.range:type_name -> google.protobuf.Duration
-	42, // 58: flyball.decision.v1.Window.at:type_name -> google.protobuf.Timestamp
-	2,  // 59: flyball.decision.v1.Window.state:type_name -> flyball.decision.v1.WindowState
-	43, // 60: flyball.decision.v1.Window.newest_age:type_name -> google.protobuf.Duration
-	43, // 61: flyball.decision.v1.Window.silent_for:type_name -> google.protobuf.Duration
-	3,  // 62: flyball.decision.v1.DecisionService.ListAutoscalers:input_type -> flyball.decision.v1.ListAutoscalersRequest
-	5,  // 63: flyball.decision.v1.DecisionService.GetAutoscaler:input_type -> flyball.decision.v1.GetAutoscalerRequest
-	7,  // 64: flyball.decision.v1.DecisionService.ListDecisions:input_type -> flyball.decision.v1.ListDecisionsRequest
-	9,  // 65: flyball.decision.v1.DecisionService.Explain:input_type -> flyball.decision.v1.ExplainRequest
-	13, // 66: flyball.decision.v1.DecisionService.ListFindings:input_type -> flyball.decision.v1.ListFindingsRequest
-	11, // 67: flyball.decision.v1.DecisionService.GetWindow:input_type -> flyball.decision.v1.GetWindowRequest
-	21, // 68: flyball.decision.v1.DecisionService.WhatIf:input_type -> flyball.decision.v1.WhatIfRequest
-	16, // 69: flyball.decision.v1.DecisionService.Backtest:input_type -> flyball.decision.v1.BacktestRequest
-	25, // 70: flyball.decision.v1.DecisionService.WatchDecisions:input_type -> flyball.decision.v1.WatchDecisionsRequest
-	4,  // 71: flyball.decision.v1.DecisionService.ListAutoscalers:output_type -> flyball.decision.v1.ListAutoscalersResponse
-	6,  // 72: flyball.decision.v1.DecisionService.GetAutoscaler:output_type -> flyball.decision.v1.GetAutoscalerResponse
-	8,  // 73: flyball.decision.v1.DecisionService.ListDecisions:output_type -> flyball.decision.v1.ListDecisionsResponse
-	10, // 74: flyball.decision.v1.DecisionService.Explain:output_type -> flyball.decision.v1.ExplainResponse
-	14, // 75: flyball.decision.v1.DecisionService.ListFindings:output_type -> flyball.decision.v1.ListFindingsResponse
-	12, // 76: flyball.decision.v1.DecisionService.GetWindow:output_type -> flyball.decision.v1.GetWindowResponse
-	24, // 77: flyball.decision.v1.DecisionService.WhatIf:output_type -> flyball.decision.v1.WhatIfResponse
-	19, // 78: flyball.decision.v1.DecisionService.Backtest:output_type -> flyball.decision.v1.BacktestResponse
-	26, // 79: flyball.decision.v1.DecisionService.WatchDecisions:output_type -> flyball.decision.v1.WatchDecisionsResponse
-	71, // [71:80] is the sub-list for method output_type
-	62, // [62:71] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	42, // 9: flyball.decision.v1.ExplainResponse.first_time:type_name -> google.protobuf.Timestamp
+	42, // 10: flyball.decision.v1.ExplainResponse.last_time:type_name -> google.protobuf.Timestamp
+	41, // 11: flyball.decision.v1.ExplainResponse.counterfactuals:type_name -> flyball.decision.v1.Counterfactual
+	32, // 12: flyball.decision.v1.ExplainResponse.bounds:type_name -> flyball.decision.v1.Bounds
+	42, // 13: flyball.decision.v1.ExplainResponse.next_change_time:type_name -> google.protobuf.Timestamp
+	43, // 14: flyball.decision.v1.GetWindowRequest.range:type_name -> google.protobuf.Duration
+	42, // 15: flyball.decision.v1.GetWindowRequest.at:type_name -> google.protobuf.Timestamp
+	40, // 16: flyball.decision.v1.GetWindowResponse.window:type_name -> flyball.decision.v1.Window
+	15, // 17: flyball.decision.v1.ListFindingsResponse.findings:type_name -> flyball.decision.v1.Finding
+	0,  // 18: flyball.decision.v1.Finding.severity:type_name -> flyball.decision.v1.Severity
+	42, // 19: flyball.decision.v1.BacktestRequest.start_time:type_name -> google.protobuf.Timestamp
+	42, // 20: flyball.decision.v1.BacktestRequest.end_time:type_name -> google.protobuf.Timestamp
+	17, // 21: flyball.decision.v1.BacktestRequest.changes:type_name -> flyball.decision.v1.PolicyChanges
+	43, // 22: flyball.decision.v1.PolicyChanges.scale_up_delay:type_name -> google.protobuf.Duration
+	43, // 23: flyball.decision.v1.PolicyChanges.scale_down_delay:type_name -> google.protobuf.Duration
+	18, // 24: flyball.decision.v1.PolicyChanges.targets:type_name -> flyball.decision.v1.SourceTarget
+	20, // 25: flyball.decision.v1.BacktestResponse.steps:type_name -> flyball.decision.v1.BacktestStep
+	33, // 26: flyball.decision.v1.BacktestResponse.decisions:type_name -> flyball.decision.v1.Decision
+	42, // 27: flyball.decision.v1.BacktestStep.at:type_name -> google.protobuf.Timestamp
+	44, // 28: flyball.decision.v1.WhatIfRequest.autoscaler:type_name -> google.protobuf.Struct
+	22, // 29: flyball.decision.v1.WhatIfRequest.steps:type_name -> flyball.decision.v1.WhatIfStep
+	23, // 30: flyball.decision.v1.WhatIfStep.windows:type_name -> flyball.decision.v1.WhatIfWindow
+	33, // 31: flyball.decision.v1.WhatIfResponse.decisions:type_name -> flyball.decision.v1.Decision
+	33, // 32: flyball.decision.v1.WatchDecisionsResponse.decision:type_name -> flyball.decision.v1.Decision
+	27, // 33: flyball.decision.v1.WatchDecisionsResponse.synced:type_name -> flyball.decision.v1.Synced
+	28, // 34: flyball.decision.v1.WatchDecisionsResponse.removed:type_name -> flyball.decision.v1.Removed
+	29, // 35: flyball.decision.v1.WatchDecisionsResponse.heartbeat:type_name -> flyball.decision.v1.Heartbeat
+	42, // 36: flyball.decision.v1.Heartbeat.at:type_name -> google.protobuf.Timestamp
+	31, // 37: flyball.decision.v1.Autoscaler.target:type_name -> flyball.decision.v1.Target
+	32, // 38: flyball.decision.v1.Autoscaler.bounds:type_name -> flyball.decision.v1.Bounds
+	33, // 39: flyball.decision.v1.Autoscaler.decision:type_name -> flyball.decision.v1.Decision
+	37, // 40: flyball.decision.v1.Autoscaler.inputs:type_name -> flyball.decision.v1.Inputs
+	42, // 41: flyball.decision.v1.Bounds.until:type_name -> google.protobuf.Timestamp
+	31, // 42: flyball.decision.v1.Decision.target:type_name -> flyball.decision.v1.Target
+	42, // 43: flyball.decision.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	1,  // 44: flyball.decision.v1.Decision.verdict:type_name -> flyball.decision.v1.Verdict
+	34, // 45: flyball.decision.v1.Decision.reasons:type_name -> flyball.decision.v1.Reason
+	36, // 46: flyball.decision.v1.Decision.outcome:type_name -> flyball.decision.v1.Outcome
+	40, // 47: flyball.decision.v1.Reason.window:type_name -> flyball.decision.v1.Window
+	35, // 48: flyball.decision.v1.Reason.absent:type_name -> flyball.decision.v1.Absence
+	43, // 49: flyball.decision.v1.Reason.delay:type_name -> google.protobuf.Duration
+	42, // 50: flyball.decision.v1.Reason.until:type_name -> google.protobuf.Timestamp
+	42, // 51: flyball.decision.v1.Reason.since:type_name -> google.protobuf.Timestamp
+	43, // 52: flyball.decision.v1.Absence.age:type_name -> google.protobuf.Duration
+	42, // 53: flyball.decision.v1.Outcome.at:type_name -> google.protobuf.Timestamp
+	38, // 54: flyball.decision.v1.Inputs.quota:type_name -> flyball.decision.v1.Quota
+	39, // 55: flyball.decision.v1.Inputs.sources:type_name -> flyball.decision.v1.SourceWindows
+	40, // 56: flyball.decision.v1.SourceWindows.stable:type_name -> flyball.decision.v1.Window
+	40, // 57: flyball.decision.v1.SourceWindows.panic:type_name -> flyball.decision.v1.Window
+	43, // 58: flyball.decision.v1.Window.range:type_name -> google.protobuf.Duration
+	42, // 59: flyball.decision.v1.Window.at:type_name -> google.protobuf.Timestamp
+	2,  // 60: flyball.decision.v1.Window.state:type_name -> flyball.decision.v1.WindowState
+	43, // 61: flyball.decision.v1.Window.newest_age:type_name -> google.protobuf.Duration
+	43, // 62: flyball.decision.v1.Window.silent_for:type_name -> google.protobuf.Duration
+	3,  // 63: flyball.decision.v1.DecisionService.ListAutoscalers:input_type -> flyball.decision.v1.ListAutoscalersRequest
+	5,  // 64: flyball.decision.v1.DecisionService.GetAutoscaler:input_type -> flyball.decision.v1.GetAutoscalerRequest
+	7,  // 65: flyball.decision.v1.DecisionService.ListDecisions:input_type -> flyball.decision.v1.ListDecisionsRequest
+	9,  // 66: flyball.decision.v1.DecisionService.Explain:input_type -> flyball.decision.v1.ExplainRequest
+	13, // 67: flyball.decision.v1.DecisionService.ListFindings:input_type -> flyball.decision.v1.ListFindingsRequest
+	11, // 68: flyball.decision.v1.DecisionService.GetWindow:input_type -> flyball.decision.v1.GetWindowRequest
+	21, // 69: flyball.decision.v1.DecisionService.WhatIf:input_type -> flyball.decision.v1.WhatIfRequest
+	16, // 70: flyball.decision.v1.DecisionService.Backtest:input_type -> flyball.decision.v1.BacktestRequest
+	25, // 71: flyball.decision.v1.DecisionService.WatchDecisions:input_type -> flyball.decision.v1.WatchDecisionsRequest
+	4,  // 72: flyball.decision.v1.DecisionService.ListAutoscalers:output_type -> flyball.decision.v1.ListAutoscalersResponse
+	6,  // 73: flyball.decision.v1.DecisionService.GetAutoscaler:output_type -> flyball.decision.v1.GetAutoscalerResponse
+	8,  // 74: flyball.decision.v1.DecisionService.ListDecisions:output_type -> flyball.decision.v1.ListDecisionsResponse
+	10, // 75: flyball.decision.v1.DecisionService.Explain:output_type -> flyball.decision.v1.ExplainResponse
+	14, // 76: flyball.decision.v1.DecisionService.ListFindings:output_type -> flyball.decision.v1.ListFindingsResponse
+	12, // 77: flyball.decision.v1.DecisionService.GetWindow:output_type -> flyball.decision.v1.GetWindowResponse
+	24, // 78: flyball.decision.v1.DecisionService.WhatIf:output_type -> flyball.decision.v1.WhatIfResponse
+	19, // 79: flyball.decision.v1.DecisionService.Backtest:output_type -> flyball.decision.v1.BacktestResponse
+	26, // 80: flyball.decision.v1.DecisionService.WatchDecisions:output_type -> flyball.decision.v1.WatchDecisionsResponse
+	72, // [72:81] is the sub-list for method output_type
+	63, // [63:72] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_decision_v1_decision_proto_init() }
