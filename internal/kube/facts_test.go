@@ -119,6 +119,32 @@ func TestWhatIsNews(t *testing.T) {
 	require.Equal(t, []string{"chat", "search"}, k.Noted())
 	quiet(t, k)
 
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "llm", Name: "chat-0", UID: "p", Labels: map[string]string{"app": "chat"}}}
+	k.Feed(nil, pod)
+	require.False(t, quiet(t, k))
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod)
+		news   bool
+	}{
+		"an annotation of a pod": {func(p *corev1.Pod) { p.Annotations = map[string]string{"seen": "1"} }, false},
+		"a container restarts":   {func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 1}} }, false},
+		"a pod has an address":   {func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.7" }, true},
+		"a pod runs":             {func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning }, true},
+		"a pod is ready": {func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		}, true},
+		"a pod leaves":        {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: start} }, true},
+		"a pod has a node":    {func(p *corev1.Pod) { p.Spec.NodeName = "gpu-1" }, true},
+		"a pod's labels":      {func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} }, true},
+		"a pod is made anew":  {func(p *corev1.Pod) { p.UID = "q" }, true},
+		"a pod's other owner": {func(p *corev1.Pod) { yes := true; p.OwnerReferences = []metav1.OwnerReference{{UID: "o", Controller: &yes}} }, true},
+	} {
+		after := pod.DeepCopy()
+		c.change(after)
+		k.Feed(pod, after)
+		require.Equal(t, c.news, !quiet(t, k), name)
+	}
+
 	own := native(t, "chat-hpa", "apps/v1", "chat")
 	k.Feed(nil, own)
 	require.False(t, quiet(t, k))

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -140,7 +141,18 @@ func (k *Kube) podChanged(before, after any) {
 	if before == nil {
 		k.ownersChanged(after.(*corev1.Pod).Namespace)
 	}
-	signal(k.changed)
+	if before == nil || after == nil || podMoved(before.(*corev1.Pod), after.(*corev1.Pod)) {
+		signal(k.changed)
+	}
+}
+
+// podMoved says whether a pod is to be collected in another way, or counts for another target: a kubelet and others write to
+// pods far more often than that.
+func podMoved(before, after *corev1.Pod) bool {
+	return before.UID != after.UID || before.Status.PodIP != after.Status.PodIP || before.Status.Phase != after.Status.Phase ||
+		Ready(before) != Ready(after) || (before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||
+		!Started(before).Equal(Started(after)) || before.Spec.NodeName != after.Spec.NodeName ||
+		!maps.Equal(before.Labels, after.Labels) || controlledBy(before) != controlledBy(after)
 }
 
 // ownersChanged has the owners in a namespace read soon, if a target there needs it.
