@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -18,6 +19,12 @@ import (
 type decisions struct {
 	decisionv1.UnimplementedDecisionServiceServer
 	Options
+	said     *messages
+	encoding chan struct{} // slots of streams that encode an event
+}
+
+func newDecisions(o Options) decisions {
+	return decisions{Options: o, said: &messages{newest: map[string]*decisionv1.Decision{}}, encoding: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
 // ListAutoscalers implements DecisionService.

@@ -95,8 +95,9 @@ func New(o Options) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pongWithin}))...)
 	s.inner = grpc.NewServer(guards...)
+	d := newDecisions(o)
 	for _, r := range []grpc.ServiceRegistrar{s.public, s.inner} {
-		decisionv1.RegisterDecisionServiceServer(r, decisions{Options: o})
+		decisionv1.RegisterDecisionServiceServer(r, d)
 	}
 	if o.Register != nil {
 		o.Register(s.public)

@@ -27,7 +27,7 @@ import (
 func TestAHeartbeatComesWhenNothingElseDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := board.New("s", nil)
-		d := decisions{Options: Options{Board: b, Now: time.Now}}
+		d := newDecisions(Options{Board: b, Now: time.Now})
 		w, err := b.Watch("", "", "")
 		require.NoError(t, err)
 		defer w.Close()
