@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flyball/flyball/collector"
+	"github.com/flyball/flyball/dashboards/web"
 	"github.com/flyball/flyball/internal/board"
+	"github.com/flyball/flyball/internal/lint"
 	"github.com/flyball/flyball/internal/loop"
 	"github.com/flyball/flyball/internal/server"
 	"github.com/flyball/flyball/internal/telemetry"
@@ -34,6 +37,8 @@ type fleet interface {
 	Run(ctx context.Context, scrape func(collector.Config) error) error
 	// Ready says what is still to be read before decisions can be made; nil for nothing.
 	Ready() error
+	// Findings are what lint says of the autoscalers that there are, those that are refused included.
+	Findings() []lint.Finding
 }
 
 // serviceOptions are what run and demo set differently.
@@ -59,6 +64,7 @@ type service struct {
 	packs     collector.Packs
 	engine    *query.Engine
 	recorder  *telemetry.Recorder
+	timing    *telemetry.Timing
 	listener  net.Listener
 	grpc      net.Listener
 	records   loop.Records
@@ -76,6 +82,8 @@ func newService(o serviceOptions) (_ *service, err error) {
 		}
 	}()
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	telemetry.BuildInfo(s.registry, version(), runtime.Version())
+	s.timing = telemetry.NewTiming(s.registry)
 	if s.listener, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w (choose another address with --listen)", o.Listen, err)
 	}
@@ -93,7 +101,7 @@ func newService(o serviceOptions) (_ *service, err error) {
 		return nil, err
 	}
 	s.collector, err = collector.New(collector.Options{
-		Store: s.store, Now: time.Now, Logger: o.Log, Registerer: s.registry, DefaultInterval: o.Scrape, Pages: o.Pages,
+		Store: s.timing.Appends(s.store), Now: time.Now, Logger: o.Log, Registerer: s.registry, DefaultInterval: o.Scrape, Pages: o.Pages,
 		Instance: s.store.ID(),
 	})
 	if err != nil {
@@ -137,8 +145,9 @@ func (s *service) close() (err error) {
 func (s *service) Run(ctx context.Context, f fleet) error {
 	f = shown{f, s.board, s.recorder}
 	l := loop.New(loop.Options{
-		Fleet: f, Windows: facts{s.store, s.engine}, Journal: s.store.Journal(), Tick: s.opts.Tick, Sequence: s.sequence,
+		Fleet: f, Windows: facts{s.store, s.engine}, Journal: s.store.Journal(), Tick: s.opts.Tick, Sequence: s.sequence, Timed: s.timing.Stage,
 		Publish: func(r loop.Result) {
+			s.timing.Decided(r)
 			s.recorder.Record(r)
 			s.board.Publish(r)
 			if s.opts.Publish != nil {
@@ -147,17 +156,18 @@ func (s *service) Run(ctx context.Context, f fleet) error {
 		},
 	})
 	ready := func() error { return s.ready(f) }
-	decisions, err := s.newRPC(ready)
+	decisions, err := s.newRPC(f, ready)
 	if err != nil {
 		return err
 	}
-	web := server.New(server.Options{
+	face := server.New(server.Options{
 		Engine: s.engine.PromQL(), Store: s.store, Lookback: 3 * s.opts.Scrape, Targets: s.targets, Metadata: s.packs.Metadata,
 		Metrics: s.registry, Ready: ready, Now: time.Now, Version: version(), API: decisions.Gateway(),
+		Page: web.Handler(), Paths: web.Patterns(),
 	})
 	s.opts.Log.Info("listening", zap.String("address", s.listener.Addr().String()), zap.String("grpc", s.grpc.Addr().String()))
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return web.Serve(ctx, s.listener) })
+	all.Go(func() error { return face.Serve(ctx, s.listener) })
 	all.Go(func() error { return decisions.Serve(ctx, s.grpc) })
 	all.Go(func() error { return s.store.Run(ctx) })
 	all.Go(func() error {

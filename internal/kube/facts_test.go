@@ -133,11 +133,14 @@ func TestWhatIsNews(t *testing.T) {
 		"a pod is ready": {func(p *corev1.Pod) {
 			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 		}, true},
-		"a pod leaves":        {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: start} }, true},
-		"a pod has a node":    {func(p *corev1.Pod) { p.Spec.NodeName = "gpu-1" }, true},
-		"a pod's labels":      {func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} }, true},
-		"a pod is made anew":  {func(p *corev1.Pod) { p.UID = "q" }, true},
-		"a pod's other owner": {func(p *corev1.Pod) { yes := true; p.OwnerReferences = []metav1.OwnerReference{{UID: "o", Controller: &yes}} }, true},
+		"a pod leaves":       {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: start} }, true},
+		"a pod has a node":   {func(p *corev1.Pod) { p.Spec.NodeName = "gpu-1" }, true},
+		"a pod's labels":     {func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} }, true},
+		"a pod is made anew": {func(p *corev1.Pod) { p.UID = "q" }, true},
+		"a pod's other owner": {func(p *corev1.Pod) {
+			yes := true
+			p.OwnerReferences = []metav1.OwnerReference{{UID: "o", Controller: &yes}}
+		}, true},
 	} {
 		after := pod.DeepCopy()
 		c.change(after)

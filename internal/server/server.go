@@ -29,6 +29,9 @@ type Options struct {
 	Now     func() time.Time // for queries without a time
 	Version string
 	API     http.Handler // answers below /api/decision/
+
+	Page  http.Handler // answers Paths: the page that people read; nil for none
+	Paths []string     // patterns of an http.ServeMux
 }
 
 // Server serves the HTTP API.
@@ -64,6 +67,11 @@ func (s *Server) Handler() http.Handler {
 	}
 	s.routes(mux)
 	mux.Handle("/api/decision/", s.API)
+	if s.Page != nil {
+		for _, path := range s.Paths { // not all of /, where the page would answer for routes that are misspelt
+			mux.Handle(path, s.Page)
+		}
+	}
 	return mux
 }
 
