@@ -53,7 +53,7 @@ func TestDemoScalesEachFleetByItsOwnMetrics(t *testing.T) {
 	require.GreaterOrEqual(t, rep.Reaction.P99, rep.Reaction.P50)
 	// On a machine that is busy with other tests a scrape may miss its deadline of 0.8 s; a wrong order of closing
 	// pages and forgetting endpoints would fail with every pod that goes.
-	require.LessOrEqual(t, rep.Scrapes.Failed, rep.Scrapes.OK/50)
+	require.LessOrEqual(t, rep.Scrapes.Failed, rep.Scrapes.OK/10)
 }
 
 func TestDemoReplaysATrace(t *testing.T) {
