@@ -46,6 +46,38 @@ func TestAQuotaIsNotExceeded(t *testing.T) {
 	})
 }
 
+// While not all that the data ask for can run, there is a reason of rule capacity, and it says how many are short; while all
+// can, there is none.
+func TestWhatCannotRunIsSaid(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := drawPolicy(t)
+		p.Strict, p.Pause, p.ScaleDownDelay, p.ScaleUpDelay, p.Strategy = false, Pause{}, 0, 0, APA
+		in := drawInput(t, p, epoch, History{{At: epoch.Add(-slot), To: 1}})
+		in.Replicas, in.Delegated = max(1, in.Replicas), false
+		in.Unschedulable, in.Quota = rapid.Int32Range(0, 9).Draw(t, "waiting"), Quota{}
+		if rapid.Bool().Draw(t, "quota") {
+			in.Quota = Quota{Name: "gpus", Most: rapid.Int32Range(0, 60).Draw(t, "most")}
+		}
+		d := Decide(p, in)
+		last := d.Reasons[len(d.Reasons)-1]
+		if last.Rule != RuleCapacity {
+			last = Reason{From: d.To}
+		}
+		wanted, runs, waits := last.From, in.Ready+in.Starting, in.Unschedulable > 0
+		short := wanted > runs && waits || wanted > max(runs, in.Quota.Most) && in.Quota.Name != ""
+		if want := short || wanted > d.From && (waits || in.Quota.Name != "" && wanted > in.Quota.Most); want != (last.Rule == RuleCapacity) {
+			t.Fatalf("want a reason: %v\n%s", want, d.Explain())
+		}
+		takes := runs
+		if last.Case == CaseQuota {
+			takes = max(runs, in.Quota.Most)
+		}
+		if n := last.Short(); short && n != wanted-min(takes, d.To) || !short && n > max(0, wanted-d.To) {
+			t.Fatalf("%d short\n%s", n, d.Explain())
+		}
+	})
+}
+
 // quotaOf reads NAME:MOST:RESOURCE.
 func quotaOf(text string) (Quota, error) {
 	words := strings.SplitN(text, ":", 3)

@@ -43,7 +43,6 @@ func (d *draft) apply() {
 		d.remember()
 		d.downDelay()
 		d.upDelay()
-		d.capacity()
 	default:
 		d.need()
 		d.tolerance()
@@ -53,10 +52,10 @@ func (d *draft) apply() {
 		d.remember()
 		d.downDelay()
 		d.upDelay()
-		d.capacity()
 	}
 	d.schedule()
 	d.bounds()
+	d.capacity()
 	d.pause()
 }
 
@@ -117,6 +116,7 @@ func (d *draft) decision() Decision {
 			StartSince: d.start.since, StartSeen: d.start.seen, StartFrom: d.start.from,
 			To:     to,
 			ToZero: from == 0 && d.in.History.newest().leftAtZero() || from > 0 && to == 0,
+			ZeroAt: d.zeroAt(),
 			Rule:   last.Rule, Since: since,
 		},
 	}

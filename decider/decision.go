@@ -47,7 +47,7 @@ type Reason struct {
 	Quota         string        `json:",omitempty"` // the ResourceQuota's name
 	Resource      string        `json:",omitempty"` // what that quota runs out of first
 	Schedule      string        `json:",omitempty"` // the active schedule's name
-	MinReplicas   int32         `json:",omitempty"` // the least count by that schedule
+	MinReplicas   int32         `json:",omitempty"` // the least count by that schedule, or the one that holds against the capacity
 	MaxReplicas   int32         `json:",omitempty"` // the greatest count by that schedule
 	Delay         time.Duration `json:",omitempty"` // the delay or the length of the panic that applied
 	Until         time.Time     `json:",omitzero"`  // when the delay, the panic, the starts or the schedule are over if nothing changes
@@ -77,7 +77,7 @@ const (
 	RuleUpDelay    Rule = "up-delay"   // a rise not asked for long enough
 	RuleDownDelay  Rule = "down-delay" // a fall not asked for long enough
 	RuleStarting   Rule = "starting"   // pods that start are not asked for again
-	RuleCapacity   Rule = "capacity"   // no node can take more, or a quota admits no more
+	RuleCapacity   Rule = "capacity"   // no node can take more, or a quota admits no more; or not all that is asked for can run
 	RuleSchedule   Rule = "schedule"   // the bounds of the active schedule
 	RuleBounds     Rule = "bounds"     // minReplicas and maxReplicas
 	RulePause      Rule = "pause"      // paused by annotation

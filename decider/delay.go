@@ -33,7 +33,7 @@ func (d *draft) delay(rule Rule, delay time.Duration, b binding, limit int32) {
 	}
 	now := len(d.past) // decisions are numbered as in the history, and this is the next one
 	b.limit, b.most, b.at, b.newer = b.sign*int64(limit), b.sign*int64(d.proposal), -1, now
-	if d.known { // this decision's own: after rule down-delay the proposal may be higher, without anybody asking for it
+	if d.known || rule == RuleUpDelay { // this decision's own: after rule down-delay the proposal may be higher, without anybody asking for it
 		b.weigh(d.proposed, now)
 	}
 	left := slotOf(d.in.At) - slots(delay)                  // the newest slot that has left the delay

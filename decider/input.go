@@ -75,7 +75,8 @@ type Entry struct {
 	StartSeen  time.Time `json:",omitzero"`  // when pods were last starting or had just become ready
 	StartFrom  int32     `json:",omitempty"` // the ready pods that there were before those starts
 	To         int32     // replicas decided
-	ToZero     bool      // flyball put the target at 0, now or earlier, and it was still there at this decision or will be
+	ToZero     bool      // the target is at 0 by an earlier decision, and still was at this one, or this one is to put it there
+	ZeroAt     time.Time `json:",omitzero"` // when it was put at 0 shortly before, and was not found there at this decision
 	Rule       Rule      // the rule that had the last word
 	Since      time.Time // since when that rule has had it and To has not changed
 	Outcome    Outcome

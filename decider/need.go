@@ -68,8 +68,11 @@ func ratio(s *Source, w *Window, ready int32) float64 {
 	if s.TargetType != Value {
 		r /= float64(ready)
 	}
-	return math.Max(-math.MaxFloat64, math.Min(r, math.MaxFloat64))
+	return writable(r)
 }
+
+// writable is a quotient as a Reason holds it: JSON knows no infinity.
+func writable(x float64) float64 { return math.Max(-math.MaxFloat64, math.Min(x, math.MaxFloat64)) }
 
 // round6 rounds half away from zero to six decimals. Where x*1e6 would overflow there are none left to round.
 func round6(x float64) float64 {

@@ -43,9 +43,9 @@ func (d Decision) hold() Reason {
 // holds says whether the count would be another one without the cause of r, other than the load.
 func (r Reason) holds() bool {
 	switch r.Rule {
-	case RulePanic, RuleUpDelay, RuleDownDelay, RuleStarting:
+	case RulePanic, RuleUpDelay, RuleDownDelay, RuleStarting, RuleCapacity:
 		return r.From != r.To
-	case RuleRate, RuleSchedule, RuleCapacity, RuleIncomplete, RuleNoData, RulePause, RuleZero, RuleDelegated:
+	case RuleRate, RuleSchedule, RuleIncomplete, RuleNoData, RulePause, RuleZero, RuleDelegated:
 		return true
 	}
 	return false

@@ -39,7 +39,7 @@ func (d *draft) panicTest() {
 		}
 	}
 	switch {
-	case m.pods/float64(d.ready()) >= d.policy.PanicThreshold:
+	case m.by != nil && m.pods/float64(d.ready()) >= d.policy.PanicThreshold:
 		if m.how = CaseHold; !m.on() {
 			m.how = CaseEnter
 		}
@@ -66,7 +66,7 @@ func (d *draft) panicHold() {
 	if m.how == CaseEnter {
 		r.Source, r.Target, r.TargetType = m.by.source.Name, m.by.source.Target, m.by.source.TargetType
 		r.Window = shown(&m.by.windows.Panic)
-		r.Ratio = m.pods / float64(d.ready())
+		r.Ratio = writable(m.pods / float64(d.ready()))
 	}
 	d.add(r)
 }

@@ -66,7 +66,7 @@ type Policy struct {
 // Source is the policy's view of one metric source.
 type Source struct {
 	Key        string  // hash of the normalised source; unique within the policy
-	Name       string  // what people call it, such as the targetMetric
+	Name       string  // what people call it, such as the targetMetric; unique within the policy
 	Target     float64 // > 0
 	TargetType TargetType
 	// SurvivesZero says that the source still has values when the target has no pods (an endpoint, an

@@ -79,7 +79,7 @@ func drawWindow(t *rapid.T, target float64, span time.Duration) Window {
 		Expected: 4, Reporting: 3, Answering: 3, NewestAge: time.Second,
 	}
 	if rapid.IntRange(0, 30).Draw(t, "odd") == 0 {
-		w.Value = rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), -1, 1e300}).Draw(t, "odd value")
+		w.Value = rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), -1, 1e300, 1e308}).Draw(t, "odd value")
 	}
 	return w
 }
@@ -112,7 +112,10 @@ func drawCase(t *rapid.T) (Policy, Input) {
 	var history History
 	at := epoch
 	for range rapid.IntRange(0, 25).Draw(t, "ticks before") {
-		history = append(history, Decide(p, drawInput(t, p, at, history)).Entry)
+		e := Decide(p, drawInput(t, p, at, history)).Entry
+		e.Outcome.Why = rapid.SampledFrom([]string{"", "", Advised, Conflict, NotLeader}).Draw(t, "outcome")
+		e.Outcome.Applied = e.Outcome.Why == "" && rapid.Bool().Draw(t, "applied")
+		history = append(history, e)
 		at = at.Add(time.Duration(rapid.SampledFrom([]int{2, 2, 2, 2, 1, 5, 31, 200}).Draw(t, "step")) * time.Second)
 	}
 	return p, drawInput(t, p, at, history)
@@ -160,14 +163,47 @@ func check(t interface {
 	}
 }
 
+// checkSent says that the decision is the same after it was written to the journal and read again.
+func checkSent(t interface {
+	Fatalf(string, ...any)
+	Helper()
+}, d Decision,
+) {
+	t.Helper()
+	data, err := json.Marshal(d)
+	if err != nil {
+		t.Fatalf("cannot be sent: %v\n%s", err, d.Explain())
+	}
+	var again Decision
+	if err := json.Unmarshal(data, &again); err != nil {
+		t.Fatalf("cannot be received: %v\n%s", err, data)
+	}
+	if !reflect.DeepEqual(d, again) {
+		t.Fatalf("sent\n%s%+v\nreceived\n%s%+v", d.Explain(), d, again.Explain(), again)
+	}
+}
+
+// A load that is a finite number asks for pods that are none: the panic's ratio stays finite, or nothing could be written
+// down, and so nothing applied, while the value lasts.
+func TestAPanicBeyondAllNumbersCanBeSent(t *testing.T) {
+	for _, value := range []float64{1e308, math.MaxFloat64} {
+		p, in := newStage().policy, Input{At: epoch, Replicas: 1, Ready: 1}
+		p.Sources = []Source{{Key: "a", Name: "a", Target: 0.5, TargetType: AverageValue}}
+		in.weigh(p, 1, value)
+		d := Decide(p, in)
+		if last := d.Reasons[len(d.Reasons)-1]; d.To != 1000 || last.Case != CaseEnter {
+			t.Fatalf("no panic:\n%s", d.Explain())
+		}
+		checkSent(t, d)
+	}
+}
+
 func TestEveryDecisionIsBoundedAndExplained(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, in := drawCase(t)
 		d := Decide(p, in)
 		check(t, p, in, d)
-		if _, err := json.Marshal(d); err != nil {
-			t.Fatalf("cannot be sent: %v", err)
-		}
+		checkSent(t, d)
 	})
 }
 
@@ -298,12 +334,14 @@ func steadyWindows(s Source, load float64, ready int32) SourceWindows {
 
 // FuzzDecide feeds numbers that no validated policy and no sound store would hold.
 func FuzzDecide(f *testing.F) {
-	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), uint8(1))
-	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), uint8(0b11110101))
-	f.Add(math.NaN(), math.Inf(1), 0.0, math.NaN(), 0.0, -1.0, math.Inf(-1), int32(math.MaxInt32), int32(math.MinInt32), int32(math.MinInt32), math.NaN(), int64(-1), uint8(0b1010))
-	f.Add(1e308, -1e308, 5e-324, 1e308, 1e-308, math.Inf(1), 0.0, int32(0), int32(math.MaxInt32), int32(math.MaxInt32), 2.0, int64(math.MaxInt32), uint8(0b100111))
+	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), uint8(1), false)
+	f.Add(61.2, 80.0, 10.0, 1000.0, 2.0, 0.1, 2.0, int32(4), int32(4), int32(6), 1.0, int64(2), uint8(0b11110101), false)
+	f.Add(math.NaN(), math.Inf(1), 0.0, math.NaN(), 0.0, -1.0, math.Inf(-1), int32(math.MaxInt32), int32(math.MinInt32), int32(math.MinInt32), math.NaN(), int64(-1), uint8(0b1010), false)
+	f.Add(1e308, -1e308, 5e-324, 1e308, 1e-308, math.Inf(1), 0.0, int32(0), int32(math.MaxInt32), int32(math.MaxInt32), 2.0, int64(math.MaxInt32), uint8(0b100111), false)
+	f.Add(1.0, 1e308, 0.5, 1000.0, 2.0, 0.0, 2.0, int32(1), int32(1), int32(0), 1.0, int64(2), uint8(1), true)
+	f.Add(101.0, 1e308, -51.5, 7000.0, 2.0, 0.0, -90.0, int32(1), int32(1), int32(0), 1.0, int64(-4), uint8(1), true)
 	f.Fuzz(func(t *testing.T, stable, panicky, target, up, down, tolerance, threshold float64, replicas, ready, before int32,
-		coverage float64, age int64, flags uint8,
+		coverage float64, age int64, flags uint8, fresh bool,
 	) {
 		p := Policy{
 			Strategy: APA, MinReplicas: 1, MaxReplicas: 50, ObserveWindow: time.Minute, PanicWindow: 10 * time.Second,
@@ -330,13 +368,14 @@ func FuzzDecide(f *testing.F) {
 			Windows: []SourceWindows{{Key: "a", Stable: w, Panic: v}, {Key: "b", Stable: v, Panic: w}},
 			History: History{{At: at, From: before, Proposal: before, Known: true, PanicSince: at, PanicMax: before, StartSince: at, StartSeen: at, StartFrom: before, To: before}},
 		}
+		if fresh {
+			in.History = nil
+		}
 		d := Decide(p, in)
 		check(t, p, in, d)
 		_ = d.Explain()
 		if finite(target) && target > 0 && finite(up) && finite(down) && finite(tolerance) && finite(threshold) {
-			if _, err := json.Marshal(d); err != nil {
-				t.Fatalf("cannot be sent: %v\n%s", err, d.Explain())
-			}
+			checkSent(t, d)
 		}
 	})
 }

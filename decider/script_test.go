@@ -263,6 +263,7 @@ func (s *stage) source(words []string) error {
 
 func (s *stage) tick(words []string) (Decision, error) {
 	in := Input{At: epoch, Replicas: s.replicas, Ready: -1}
+	var outcome Outcome
 	loads := map[string]string{}
 	for _, w := range words {
 		k, v, _ := strings.Cut(w, "=")
@@ -286,6 +287,8 @@ func (s *stage) tick(words []string) (Decision, error) {
 			s.history = nil
 		case "delegated":
 			in.Delegated = true
+		case "outcome":
+			outcome = Outcome{Applied: v == "applied", Why: strings.TrimPrefix(v, "applied")}
 		case "explain":
 		default:
 			loads[k] = v
@@ -312,6 +315,7 @@ func (s *stage) tick(words []string) (Decision, error) {
 	}
 	in.History = s.history
 	d := Decide(s.policy, in)
+	d.Entry.Outcome = outcome
 	s.history = append(s.history, d.Entry)
 	s.replicas = d.To
 	return d, nil

@@ -221,9 +221,12 @@ func (c *conversion) readLabel(key, text string) {
 	if findAnnotation(key) == nil {
 		right = suggestKey(key)
 	}
-	if right != "" {
+	at := field.NewPath("metadata", "labels").Key(key)
+	if right == "" {
+		c.warn(at, "is a label, which nothing reads, and no annotation has a name like it; docs/policy.md has those that there are")
+	} else {
 		c.warnings = append(c.warnings, Warning{
-			Field:     field.NewPath("metadata", "labels").Key(key).String(),
+			Field:     at.String(),
 			Text:      fmt.Sprintf("is a label; move it to metadata.annotations, as the line %s: %q", right, text),
 			Misplaced: true,
 		})

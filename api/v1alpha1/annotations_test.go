@@ -25,7 +25,10 @@ func TestAnnotations(t *testing.T) {
 				`metadata.labels[autoscaling.aibrix.ai/scale-down-dealy]: is a label; move it to metadata.annotations, as the line autoscaling.aibrix.ai/scale-down-delay: "3m"`,
 			},
 		},
-		{"a label that only shares the prefix", func(pa *v1alpha1.PodAutoscaler) { pa.Labels["flyball.dev/team"] = "chat" }, nil, nil},
+		{
+			"a label that only shares the prefix", func(pa *v1alpha1.PodAutoscaler) { pa.Labels["flyball.dev/team"] = "chat" }, nil,
+			[]string{`metadata.labels[flyball.dev/team]: is a label, which nothing reads, and no annotation has a name like it; docs/policy.md has those that there are`},
+		},
 		{
 			"a misspelt key", annotate(prefix+"max-scale-uprate", "2"),
 			[]string{base + `max-scale-uprate]: Invalid value: "2": is not a known annotation; did you mean autoscaling.aibrix.ai/max-scale-up-rate?`},
@@ -257,6 +260,33 @@ func TestStrictKPAWaitsForNothingUnlessToldTo(t *testing.T) {
 	if policy, _, errs := pa.Policy(); len(errs) > 0 || !policy.Strict || policy.ScaleDownDelay != 3*time.Minute {
 		t.Errorf("%+v %v", policy, errs)
 	}
+}
+
+func TestStrictKPASaysWhatKnativeDoesNotHave(t *testing.T) {
+	const base = "metadata.annotations[" + prefix
+	strict := func(more func(*v1alpha1.PodAutoscaler)) func(*v1alpha1.PodAutoscaler) {
+		return func(pa *v1alpha1.PodAutoscaler) {
+			pa.Annotations["flyball.dev/kpa"] = "strict"
+			more(pa)
+		}
+	}
+	tell(t, []story{
+		{"nothing else", strict(func(*v1alpha1.PodAutoscaler) {}), nil, nil},
+		{"what Knative has", strict(annotate(prefix+"scale-down-delay", "3m")), nil, nil},
+		{"a tolerance", strict(annotate(prefix+"scale-up-tolerance", "0.1")), nil, []string{
+			base + "scale-up-tolerance]: applies in strict KPA too, and Knative has no scale-up tolerance; remove it to decide as Knative does",
+		}},
+		{"one by its older name", strict(annotate(prefix+"down-fluctuation-tolerance", "0.2")), nil, []string{
+			base + "down-fluctuation-tolerance]: applies in strict KPA too, and Knative has no scale-down tolerance; remove it to decide as Knative does",
+		}},
+		{"a scale-up delay", strict(annotate(prefix+"scale-up-delay", "30s")), nil, []string{
+			base + "scale-up-delay]: applies in strict KPA too, and Knative has no scale-up delay; remove it to decide as Knative does",
+		}},
+		{"both at what they are anyway", strict(func(pa *v1alpha1.PodAutoscaler) {
+			pa.Annotations[prefix+"scale-up-tolerance"], pa.Annotations[prefix+"scale-up-delay"] = "0", "0s"
+		}), nil, nil},
+		{"a tolerance without strict", annotate(prefix+"scale-up-tolerance", "0.1"), nil, nil},
+	})
 }
 
 func TestEverySettingIsDocumented(t *testing.T) {

@@ -13,25 +13,27 @@ var instead = map[string]string{
 	"spec.circuitBreaker":  "missing data never scales down; remove it",
 }
 
-// unknownFieldHint ends the error text of an unknown field: what to write instead, where that can be told.
-func unknownFieldHint(err error) string {
-	unknown, ok := err.(interface{ FieldPath() string })
-	if !ok || !strings.HasPrefix(err.Error(), "unknown field") {
-		return ""
-	}
-	path := unknown.FieldPath()
-	if hint, ok := instead[path]; ok {
-		return "; " + hint
-	}
-	parts := strings.Split(path, ".")
-	typ := reflect.TypeFor[PodAutoscaler]()
+// unknown says what to write instead of a field that does not exist, where that can be told.
+func unknown(path string) *FieldError {
+	out := &FieldError{Field: path, Text: unknownField}
+	typ, parts := reflect.TypeFor[PodAutoscaler](), strings.Split(path, ".")
+	last := parts[len(parts)-1]
 	for _, part := range parts[:len(parts)-1] {
 		name, _, _ := strings.Cut(part, "[")
-		if typ = fieldTypes(typ)[name]; typ == nil {
-			return ""
+		if typ = elem(jsonTypes(typ)[name]); typ == nil {
+			return out
 		}
 	}
-	return didYouMean(closest(parts[len(parts)-1], fieldNames(typ)))
+	meant := closest(last, fieldNames(typ))
+	if hint, ok := instead[path]; ok {
+		out.Text += "; " + hint
+	} else {
+		out.Text += didYouMean(meant)
+	}
+	if meant != "" {
+		out.Meant = strings.TrimSuffix(path, last) + meant
+	}
+	return out
 }
 
 // fieldNames are the JSON names of a struct's fields in the order of their declaration.
@@ -41,13 +43,22 @@ func fieldNames(typ reflect.Type) []string {
 	return names
 }
 
-func fieldTypes(typ reflect.Type) map[string]reflect.Type {
+// jsonTypes are the types of a struct's fields by their JSON names.
+func jsonTypes(typ reflect.Type) map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	eachField(typ, func(name string, typ reflect.Type) { types[name] = typ })
 	return types
 }
 
-// eachField calls f for every JSON field of a struct, with its type less pointers and slices.
+// elem is a type less pointers and slices.
+func elem(typ reflect.Type) reflect.Type {
+	for typ != nil && (typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice) {
+		typ = typ.Elem()
+	}
+	return typ
+}
+
+// eachField calls f for every JSON field of a struct.
 func eachField(typ reflect.Type, f func(name string, typ reflect.Type)) {
 	if typ.Kind() != reflect.Struct {
 		return
@@ -62,10 +73,6 @@ func eachField(typ reflect.Type, f func(name string, typ reflect.Type)) {
 		if name == "" || name == "-" {
 			continue
 		}
-		elem := field.Type
-		for elem.Kind() == reflect.Pointer || elem.Kind() == reflect.Slice {
-			elem = elem.Elem()
-		}
-		f(name, elem)
+		f(name, field.Type)
 	}
 }

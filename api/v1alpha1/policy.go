@@ -2,6 +2,9 @@ package v1alpha1
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -91,6 +94,27 @@ func (c *conversion) readIdentity() {
 	}
 	if msgs := validation.ValidateNamespaceName(c.pa.Namespace, false); c.pa.Namespace != "" && len(msgs) > 0 {
 		c.invalid(field.NewPath("metadata", "namespace"), c.pa.Namespace, "%s", msgs[0])
+	}
+	c.readKeys("labels", c.pa.Labels, content.IsLabelKey)
+	for _, key := range slices.Sorted(maps.Keys(c.pa.Labels)) {
+		for _, msg := range content.IsLabelValue(c.pa.Labels[key]) {
+			c.invalid(field.NewPath("metadata", "labels").Key(key), c.pa.Labels[key], "%s", msg)
+		}
+	}
+	c.readKeys("annotations", c.pa.Annotations, func(key string) []string {
+		return content.IsLabelKey(strings.ToLower(key)) // as the API server does
+	})
+	if err := validation.ValidateAnnotationsSize(c.pa.Annotations); err != nil {
+		c.errs = append(c.errs, field.TooLong(field.NewPath("metadata", "annotations"), "", validation.TotalAnnotationSizeLimitB))
+	}
+}
+
+// readKeys checks the keys of labels or annotations.
+func (c *conversion) readKeys(of string, all map[string]string, check func(key string) []string) {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		for _, msg := range check(key) {
+			c.invalid(field.NewPath("metadata", of).Key(key), key, "%s", msg)
+		}
 	}
 }
 
@@ -213,8 +237,23 @@ func (c *conversion) settle() {
 		s.assign(&c.policy, v)
 	}
 	c.settlePanicWindow()
+	c.settleStrict()
 	if scale := c.policy.ActivationScale; scale > max(1, c.policy.MaxReplicas) {
 		c.invalid(c.given[activationScale][0].at, scale, "must not be greater than maxReplicas (%d)", c.policy.MaxReplicas)
+	}
+}
+
+// settleStrict names what is set and Knative does not have.
+func (c *conversion) settleStrict() {
+	if !c.policy.Strict {
+		return
+	}
+	for _, s := range []*setting{toleranceUp, toleranceDown, scaleUpDelay} {
+		for _, g := range c.given[s] {
+			if g.value > 0 {
+				c.warn(g.at, "applies in strict KPA too, and Knative has no %s; remove it to decide as Knative does", s.name)
+			}
+		}
 	}
 }
 

@@ -108,6 +108,30 @@ func TestDefaultsOfAnAPA(t *testing.T) {
 	}
 }
 
+func TestKeysThatTheAPIServerRefuses(t *testing.T) {
+	const rule = "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+	const name = "name part must consist of " + rule + "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+	const value = "a valid label must be an empty string or consist of " + rule + "(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+	tell(t, []story{
+		{"keys and values as the API server takes them", func(pa *v1alpha1.PodAutoscaler) {
+			pa.Labels["example.com/Team_1"], pa.Labels["empty"] = "A.b_c", ""
+			pa.Annotations["Example.COM/x"] = "any text, of any length\n"
+		}, nil, nil},
+		{"a label's key with a space", func(pa *v1alpha1.PodAutoscaler) { pa.Labels["bad key"] = "x" }, []string{
+			`metadata.labels[bad key]: Invalid value: "bad key": ` + name,
+		}, nil},
+		{"a label's value with spaces", func(pa *v1alpha1.PodAutoscaler) { pa.Labels["a"] = "with spaces" }, []string{
+			`metadata.labels[a]: Invalid value: "with spaces": ` + value,
+		}, nil},
+		{"an annotation's key", annotate("bad key!", "x"), []string{
+			`metadata.annotations[bad key!]: Invalid value: "bad key!": ` + name,
+		}, nil},
+		{"annotations that are too long", annotate("long", strings.Repeat("x", 256<<10)), []string{
+			"metadata.annotations: Too long: may not be more than 262144 bytes",
+		}, nil},
+	})
+}
+
 func TestTargetAndBounds(t *testing.T) {
 	tell(t, []story{
 		{"everything missing comes as one list", func(pa *v1alpha1.PodAutoscaler) { *pa = v1alpha1.PodAutoscaler{} }, []string{

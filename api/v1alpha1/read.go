@@ -2,7 +2,6 @@ package v1alpha1
 
 import (
 	"bytes"
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +21,16 @@ import (
 // line), the object and the field; all of them come at once, joined. The autoscalers of the documents that are right
 // come with them, so that a mistake in one does not stop the others.
 func Read(r io.Reader) ([]*PodAutoscaler, error) {
+	return read(r, false)
+}
+
+// Inspect reads as Read does, and gives the autoscalers with mistakes too, as far as they can be read. It is for those who
+// look for what else is wrong; where there is an error of an autoscaler, it is not to be run.
+func Inspect(r io.Reader) ([]*PodAutoscaler, error) {
+	return read(r, true)
+}
+
+func read(r io.Reader, mistaken bool) ([]*PodAutoscaler, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
@@ -38,7 +47,7 @@ func Read(r io.Reader) ([]*PodAutoscaler, error) {
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if pa == nil {
+		if pa == nil || err != nil && !mistaken {
 			continue
 		}
 		name := pa.namespace() + "/" + pa.Name
@@ -122,7 +131,8 @@ func (d document) blank() bool {
 	return true
 }
 
-// read decodes one document; it returns nil and no error for an empty one.
+// read decodes one document; it returns nil and no error for an empty one. An autoscaler that comes with an error lacks
+// what could not be read.
 func (d document) read(decoder runtime.Decoder) (*PodAutoscaler, error) {
 	var content any
 	if err := yaml.Unmarshal(d.data, &content); err != nil {
@@ -142,23 +152,53 @@ func (d document) read(decoder runtime.Decoder) (*PodAutoscaler, error) {
 	}
 	pa := &PodAutoscaler{}
 	_, _, err := decoder.Decode(d.data, nil, pa)
-	if err == nil {
-		return pa, nil
-	}
-	name := fmt.Sprintf("%s (%s %s/%s)", d, Kind, orElse(head.Namespace, metav1.NamespaceDefault), head.Name)
-	var wrongType *stdjson.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return nil, fmt.Errorf("%s: %s: %w", name, orElse(wrongType.Field, "document"), typeHint(wrongType))
-	}
-	strict, ok := runtime.AsStrictDecodingError(err)
-	if !ok {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
 	var errs []error
-	for _, e := range strict.Errors() {
-		errs = append(errs, fmt.Errorf("%s: %s%s", name, d.yamlError(e), unknownFieldHint(e)))
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		errs = d.strictErrors(strict)
+	} else if err != nil {
+		pa, errs = d.decodeMended(decoder, err)
 	}
-	return nil, errors.Join(errs...)
+	whose := head.ObjectMeta
+	if pa != nil {
+		whose = pa.ObjectMeta // of which a wrong type keeps nothing back
+	}
+	for i := range errs {
+		errs[i] = fmt.Errorf("%s (%s %s/%s): %w", d, Kind, orElse(whose.Namespace, metav1.NamespaceDefault), whose.Name, errs[i])
+	}
+	return pa, errors.Join(errs...)
+}
+
+// decodeMended decodes what of a document has the right types, after the decoder refused the whole of it with err.
+func (d document) decodeMended(decoder runtime.Decoder, err error) (*PodAutoscaler, []error) {
+	mended, errs, failed := mend(d.data)
+	if failed != nil || len(errs) == 0 {
+		return nil, []error{err}
+	}
+	// Two of one key are gone from what is mended.
+	if _, twice := yaml.YAMLToJSONStrict(d.data); twice != nil {
+		errs = append(errs, errors.New(d.yamlError(twice)))
+	}
+	pa := &PodAutoscaler{}
+	_, _, err = decoder.Decode(mended, nil, pa)
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		errs = append(errs, d.strictErrors(strict)...)
+	} else if err != nil {
+		return nil, append(errs, err)
+	}
+	return pa, errs
+}
+
+// strictErrors are those that a lenient decoder would not have.
+func (d document) strictErrors(err interface{ Errors() []error }) []error {
+	var errs []error
+	for _, e := range err.Errors() {
+		if at, ok := e.(interface{ FieldPath() string }); ok && strings.HasPrefix(e.Error(), unknownField) {
+			errs = append(errs, unknown(at.FieldPath()))
+		} else {
+			errs = append(errs, errors.New(d.yamlError(e)))
+		}
+	}
+	return errs
 }
 
 // checkKind refuses documents of other kinds by name.
@@ -170,20 +210,14 @@ func (d document) checkKind(head metav1.PartialObjectMetadata) error {
 		return fmt.Errorf("%s: has no kind; write apiVersion: %s and kind: %s", d, GroupVersion, Kind)
 	}
 	hint := "put it into another file"
-	if head.Kind == Kind {
+	switch {
+	case head.Kind == Kind:
 		hint = "write apiVersion: " + GroupVersion.String()
+	case strings.HasSuffix(head.Kind, "List"):
+		hint = "write each of its items as a document of its own"
 	}
 	return fmt.Errorf("%s: is %s %q of %s, not a %s of %s; %s", d,
 		head.Kind, head.Name, orElse(head.APIVersion, "no apiVersion"), Kind, GroupVersion, hint)
-}
-
-// typeHint says what to write where the type is wrong: most often a number that must be in quotes.
-func typeHint(err *stdjson.UnmarshalTypeError) error {
-	wanted := err.Type.String()
-	if wanted == "string" {
-		return fmt.Errorf("must be a string, not a %s; put it in quotes", err.Value)
-	}
-	return fmt.Errorf("must be of type %s, not a %s", strings.TrimPrefix(wanted, "v1alpha1."), err.Value)
 }
 
 // yamlLine is where the YAML library names a line in its error texts.

@@ -2,6 +2,7 @@ package v1alpha1_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,15 +110,33 @@ func TestReadIsStrict(t *testing.T) {
 		},
 		{
 			"a number where a string must be", head + "metadata: {name: a}\nspec:\n  metricsSources:\n  - targetValue: 0.5\n",
-			"document 1 (line 1) (PodAutoscaler default/a): spec.metricsSources.targetValue: must be a string, not a number; put it in quotes",
+			"document 1 (line 1) (PodAutoscaler default/a): spec.metricsSources[0].targetValue: must be a string, not a number; put it in quotes",
 		},
 		{
 			"an annotation that is a number", head + "metadata: {name: a, annotations: {x: 5}}\n",
-			"document 1 (line 1) (PodAutoscaler default/a): metadata.annotations: must be a string, not a number; put it in quotes",
+			"document 1 (line 1) (PodAutoscaler default/a): metadata.annotations[x]: must be a string, not a number; put it in quotes",
 		},
 		{
 			"a string where a number must be", head + "metadata: {name: a}\nspec: {maxReplicas: '8'}\n",
-			"document 1 (line 1) (PodAutoscaler default/a): spec.maxReplicas: must be of type int32, not a string",
+			"document 1 (line 1) (PodAutoscaler default/a): spec.maxReplicas: must be a whole number of 32 bits, not a string; remove the quotes",
+		},
+		{
+			"many wrong types, a field that does not exist, and one given twice",
+			head + "metadata: {name: a, labels: [b], creationTimestamp: noon}\nspec:\n  maxReplicas: 4.5\n  minReplicas: many\n" +
+				"  mode: yes\n  metricsSources: [{port: 8000}, b, {tragetType: x}]\n  schedules: {}\n  minReplicas: 1\n",
+			`document 1 (line 1) (PodAutoscaler default/a): metadata.creationTimestamp: parsing time "noon" as "2006-01-02T15:04:05Z07:00": cannot parse "noon" as "2006"` + "\n" +
+				"document 1 (line 1) (PodAutoscaler default/a): metadata.labels: must be an object, not a list\n" +
+				"document 1 (line 1) (PodAutoscaler default/a): spec.maxReplicas: must be a whole number of 32 bits, not 4.5\n" +
+				"document 1 (line 1) (PodAutoscaler default/a): spec.metricsSources[0].port: must be a string, not a number; put it in quotes\n" +
+				"document 1 (line 1) (PodAutoscaler default/a): spec.metricsSources[1]: must be an object, not a string\n" +
+				"document 1 (line 1) (PodAutoscaler default/a): spec.mode: must be a string, not a bool; put it in quotes\n" +
+				"document 1 (line 1) (PodAutoscaler default/a): spec.schedules: must be a list, not an object\n" +
+				`document 1 (line 1) (PodAutoscaler default/a): yaml: unmarshal errors: line 10: key "minReplicas" already set in map` + "\n" +
+				`document 1 (line 1) (PodAutoscaler default/a): unknown field "spec.metricsSources[2].tragetType"; did you mean targetType?`,
+		},
+		{
+			"a list of objects, as kubectl get prints it", "apiVersion: v1\nkind: List\nitems: []\n",
+			`document 1 (line 1): is List "" of v1, not a PodAutoscaler of autoscaling.aibrix.ai/v1alpha1; write each of its items as a document of its own`,
 		},
 		{
 			"another kind, in the second document", head + "metadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: chat}\n",
@@ -171,6 +190,46 @@ func TestAMistakeInOneDocumentDoesNotStopTheOthers(t *testing.T) {
 	if len(all) != 1 || all[0].Name != "good" {
 		t.Errorf("read %v, want the good one", all)
 	}
+}
+
+func TestInspectGivesWhatCouldBeRead(t *testing.T) {
+	const manifest = head + `metadata: {name: 5, annotations: {flyball.dev/paused: true, b: x}}
+spec:
+  maxReplicas: "8"
+  minReplicas: few
+  metricsSources:
+  - {port: 8000, targetValue: [1], path: /metrics, prot: x}
+`
+	if all, err := v1alpha1.Read(strings.NewReader(manifest)); len(all) != 0 || err == nil {
+		t.Errorf("Read gives %v, %v: what is wrong must not be run", all, err)
+	}
+	all, err := v1alpha1.Inspect(strings.NewReader(manifest))
+	if len(all) != 1 {
+		t.Fatalf("%d autoscalers: %v", len(all), err)
+	}
+	pa := all[0]
+	source := pa.Spec.MetricsSources[0]
+	if pa.Name != "5" || pa.Spec.MaxReplicas != 8 || pa.Spec.MinReplicas != nil || len(pa.Annotations) != 1 ||
+		source.Port != "8000" || source.TargetValue != "" || source.Path != "/metrics" {
+		t.Errorf("read %+v", pa)
+	}
+	var got []string
+	for _, one := range err.(interface{ Unwrap() []error }).Unwrap()[0].(interface{ Unwrap() []error }).Unwrap() {
+		var field *v1alpha1.FieldError
+		if !errors.As(one, &field) {
+			t.Fatalf("no field: %v", one)
+		}
+		got = append(got, fmt.Sprintf("%s kept=%t meant=%s", field.Field, field.Kept, field.Meant))
+	}
+	compare(t, "fields", got, []string{
+		"metadata.annotations[flyball.dev/paused] kept=false meant=",
+		"metadata.name kept=true meant=",
+		"spec.maxReplicas kept=true meant=",
+		"spec.metricsSources[0].port kept=true meant=",
+		"spec.metricsSources[0].targetValue kept=false meant=",
+		"spec.minReplicas kept=false meant=",
+		"spec.metricsSources[0].prot kept=false meant=spec.metricsSources[0].port",
+	})
 }
 
 func TestReadSaysThatReadingFailed(t *testing.T) {

@@ -47,7 +47,7 @@ func (s MetricSource) SurvivesZero() bool {
 	return s.Kind() == EndpointSource || s.Kind() == ExternalMetricSource
 }
 
-// Name is what people call the source: its metric, or its query.
+// Name is what people call the source: its metric, or its query. A policy tells sources of one name apart.
 func (s MetricSource) Name() string {
 	if s.Query != "" {
 		return normalizeQuery(s.Query)

@@ -28,6 +28,7 @@ func (c *conversion) readSources() {
 		return
 	}
 	first, survives := map[string]int{}, false
+	names := sourceNames(c.pa.Spec.MetricsSources)
 	for i, s := range c.pa.Spec.MetricsSources {
 		target := c.readSource(s, at.Index(i))
 		key := s.Key()
@@ -41,7 +42,7 @@ func (c *conversion) readSources() {
 		}
 		survives = survives || s.SurvivesZero()
 		c.policy.Sources = append(c.policy.Sources, decider.Source{
-			Key: key, Name: s.Name(), Target: target, TargetType: s.WithDefaults().TargetType, SurvivesZero: s.SurvivesZero(),
+			Key: key, Name: names[i], Target: target, TargetType: s.WithDefaults().TargetType, SurvivesZero: s.SurvivesZero(),
 		})
 	}
 	if c.policy.MinReplicas == 0 && !survives {

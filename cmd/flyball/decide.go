@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
+	strictjson "sigs.k8s.io/json"
 
 	"github.com/flyball/flyball/decider"
 	"github.com/flyball/flyball/internal/whatif"
@@ -200,29 +202,61 @@ func strictField(raw json.RawMessage, into any, field string) error {
 	return nil
 }
 
-// strictJSON decodes one value: fields that do not exist and text after the value are errors. Where a field within it has
-// the wrong type, it is a whatif.Error.
+// strictJSON decodes one value: fields that do not exist, are there twice or are spelled in other letters, and text after the
+// value, are errors. Where a field within it has the wrong type, it is a whatif.Error.
 func strictJSON(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
-	var wrongType *json.UnmarshalTypeError
+	var value json.RawMessage
+	err := dec.Decode(&value)
 	switch {
 	case errors.Is(err, io.EOF):
 		return errors.New("is empty; write one JSON object")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("ends in the middle of the JSON object; write it on one line")
-	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return fmt.Errorf("is a JSON %s; write an object", wrongType.Value)
-	case errors.As(err, &wrongType):
-		return &whatif.Error{Field: wrongType.Field, Problem: fmt.Sprintf("is a JSON %s; write %s", wrongType.Value, jsonType(wrongType))}
 	case err != nil:
 		return fmt.Errorf("%s; see flyball decide --help", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the JSON object; write one object per line")
 	}
-	return nil
+	wrongFields, err := strictjson.UnmarshalStrict(value, into)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return fmt.Errorf("is a JSON %s; write an object", wrongType.Value)
+	case errors.As(err, &wrongType):
+		return &whatif.Error{Field: wrongType.Field, Problem: typeProblem(wrongType)}
+	case err != nil:
+		return fmt.Errorf("%s; see flyball decide --help", strings.TrimPrefix(err.Error(), "json: "))
+	case len(wrongFields) == 0:
+		return nil
+	}
+	var problems []string
+	for _, wrong := range wrongFields {
+		problems = append(problems, fieldProblem(wrong.Error(), reflect.TypeOf(into).Elem()))
+	}
+	return errors.New(strings.Join(problems, "; "))
+}
+
+// fieldProblem adds to what the library says of a field what to write instead.
+func fieldProblem(problem string, of reflect.Type) string {
+	if strings.HasPrefix(problem, "duplicate") {
+		return problem + "; write it once"
+	}
+	for i := range of.NumField() {
+		if name := of.Field(i).Tag.Get("json"); strings.EqualFold(problem, fmt.Sprintf("unknown field %q", name)) {
+			return problem + "; did you mean " + name + "?"
+		}
+	}
+	return problem + "; see flyball decide --help"
+}
+
+func typeProblem(err *json.UnmarshalTypeError) string {
+	number, isNumber := strings.CutPrefix(err.Value, "number ")
+	if wanted := jsonType(err); !isNumber || wanted != "a number" {
+		return fmt.Sprintf("is a JSON %s; write %s", err.Value, wanted)
+	}
+	return number + " is out of range; write a number from -1.8e308 to 1.8e308"
 }
 
 // jsonType is what should have been written, in JSON's words.

@@ -71,7 +71,14 @@ func TestEveryMistakeInAQuestionIsNamedWithItsPlaceAndItsFix(t *testing.T) {
 		ask(kpaJSON, step(`, "windows": [{"source": 0, "stable": "5"}]`)):          "steps[0].windows[0].stable: is a JSON string; write a number",
 		ask(kpaJSON, step(`, "windows": [{"source": 0, "value": 5}]`)):             `steps[0].windows[0]: unknown field "value"`,
 		ask(apa, step(`, "windows": [{"source": 0, "stable": 1, "panic": 1}]`)):    "steps[0].windows[0].panic: strategy APA has no panic window; remove it",
-		ask(kpaJSON, step(`, "windows": [{"source": 0, "stable": 1e999}]`)):        "steps[0].windows[0].stable: is a JSON number 1e999",
+		ask(kpaJSON, step(`, "windows": [{"source": 0, "stable": 1e309}]`)):        "steps[0].windows[0].stable: 1e309 is out of range; write a number from -1.8e308 to 1.8e308",
+		ask(kpaJSON, step(`, "t": 9`)):                                             `steps[0]: duplicate field "t"; write it once`,
+		ask(kpaJSON, step(`, "Pending": 1`)):                                       `steps[0]: unknown field "Pending"; did you mean pending?`,
+		ask(kpaJSON, step(`, "windows": [{"source": 0, "Source": 0}]`)):            `steps[0].windows[0]: unknown field "Source"; did you mean source?`,
+		ask(kpaJSON, step(`, "pending": 1, "pending": 1, "reddy": 1`)):             `steps[0]: duplicate field "pending"; write it once; unknown field "reddy"; see flyball decide --help`,
+		strings.Replace(ask(kpaJSON), `"steps"`, `"steps": [], "steps"`, 1):        `line 1: duplicate field "steps"; write it once`,
+		strings.Replace(ask(kpaJSON), `"steps"`, `"Steps"`, 1):                     `line 1: unknown field "Steps"; did you mean steps?`,
+		ask(strings.Replace(kpaJSON, `"spec"`, `"spec": {}, "spec"`, 1), step("")): `line 1: key "spec" already set in map`,
 		ask(kpaJSON, `{"t": 1, "replicas": 1, "ready": 1, "pending": 3000000000}`): "write a whole number below 2147483648",
 		ask(kpaJSON, `{"t": 1e12, "replicas": 1, "ready": 1}`):                     "give seconds since 1970",
 		ask(kpaJSON, `"x"`, `1`):                                                   "steps[0]: is a JSON string; write an object",
@@ -135,6 +142,19 @@ func TestWarningsOfTheAutoscalerComeWithTheDecisions(t *testing.T) {
 	require.Empty(t, a[0].Error)
 	require.Len(t, a[0].Warnings, 1)
 	require.Contains(t, a[0].Warnings[0], "minReplicas alone decides")
+}
+
+// Three endpoints export the same metric; one of them is silent.
+func TestSourcesOfOneMetricAreToldApartInTheReasons(t *testing.T) {
+	source := func(endpoint string) string {
+		return `{"metricSourceType": "external", "endpoint": "` + endpoint + `", "targetMetric": "queue", "targetValue": "10"}`
+	}
+	three := kpaJSON[:strings.Index(kpaJSON, `{"metricSourceType"`)] + source("gw-1:80") + "," + source("gw-2:80") + "," + source("gw-3:80") + "]}}"
+	a := answers(t, ask(three, `{"t": 0, "replicas": 3, "ready": 3, "windows": [{"source": 0, "stable": 20}, {"source": 1, "stable": 60}]}`))
+	require.Empty(t, a[0].Error)
+	because := a[0].Decisions[0].Reasons[0].Because
+	require.Contains(t, because, "queue@gw-2:80/metrics asks for 6: 60 over 1m")
+	require.Contains(t, because, "2 of 3 sources have data; no data from queue@gw-3:80/metrics: ")
 }
 
 type broken struct{}

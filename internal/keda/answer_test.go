@@ -45,6 +45,11 @@ func TestWhatIsWrongWithATriggerIsNamedWithItsFix(t *testing.T) {
 		{ref("llm", "maxStaleness", "soon"), codes.InvalidArgument, "INVALID_FIELD", `"soon" is no duration; give one such as 10s`},
 		{ref("llm", "maxStaleness", "1s"), codes.InvalidArgument, "INVALID_FIELD", "1s is less than the 2s between two decisions; give 2s or more"},
 		{ref("llm", "maxStaleness", "-5m"), codes.InvalidArgument, "INVALID_FIELD", "give 2s or more"},
+		{ref("llm", "minConfidence", "most"), codes.InvalidArgument, "INVALID_FIELD", `metadata.minConfidence: "most" is not a number; give one from 0 to 1, such as 0.9`},
+		{ref("llm", "minConfidence", "90"), codes.InvalidArgument, "INVALID_FIELD", `"90" is out of range; give a number from 0 to 1, such as 0.9`},
+		{ref("llm", "minConfidence", "-0.1"), codes.InvalidArgument, "INVALID_FIELD", "out of range"},
+		{ref("llm", "minConfidence", "NaN"), codes.InvalidArgument, "INVALID_FIELD", "out of range"},
+		{ref("llm", "minconfidence", "0.9"), codes.InvalidArgument, "INVALID_FIELD", "did you mean minConfidence?"},
 		{ref("llm", "target", "search/llm"), codes.PermissionDenied, "OTHER_NAMESPACE", "ScaledObject chat/llm may only ask for autoscalers of its own namespace"},
 		{ref("llm", "target", "search/none"), codes.PermissionDenied, "OTHER_NAMESPACE", "of its own namespace"},
 		{ref("lm"), codes.NotFound, "NO_AUTOSCALER", "did you mean llm, "},
@@ -95,8 +100,8 @@ func TestAMetricThatIsNotThereIsNamed(t *testing.T) {
 	}
 }
 
-// many has two sources of the same name, and one whose name KEDA could not have in a path.
-const many = llm + `  - {metricSourceType: external, endpoint: "127.0.0.1:2", targetMetric: "gateway:queue", targetValue: "0.5"}
+// many has two sources whose names are the same in a path, and one that is in capitals.
+const many = llm + `  - {metricSourceType: external, endpoint: "127.0.0.1:2", targetMetric: "gateway.queue", targetValue: "0.5"}
   - {metricSourceType: external, endpoint: "127.0.0.1:3", targetMetric: "GATEWAY_queue", targetValue: "1000"}
 `
 
@@ -133,6 +138,15 @@ func TestEachSourceIsAMetricOfItsOwn(t *testing.T) {
 		require.InDelta(t, want.value, v.GetMetricValueFloat(), 0)
 		require.Equal(t, want.whole, v.GetMetricValue(), "KEDA reads the whole number where the fraction is 0")
 	}
+}
+
+func TestSourcesOfOneMetricAreNamedByWhereTheyMeasure(t *testing.T) {
+	w := newWorld(t, llm+`  - {metricSourceType: external, endpoint: "127.0.0.1:2", targetMetric: "gateway:queue", targetValue: "5"}`)
+	w.decide()
+	specs, err := w.scaler().GetMetricSpec(t.Context(), ref("llm", "mode", "load"))
+	require.NoError(t, err)
+	require.Equal(t, "gateway-queue-127-0-0-1-1-metrics", specs.GetMetricSpecs()[0].GetMetricName())
+	require.Equal(t, "gateway-queue-127-0-0-1-2-metrics", specs.GetMetricSpecs()[1].GetMetricName())
 }
 
 // KEDA counts thousandths in an int64.
@@ -175,6 +189,65 @@ func TestASourceThatIsNotWholeNeverLowers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// covered is a window of that coverage, whose pods have all answered lately.
+func covered(value, coverage float64) query.Window {
+	return query.Window{State: query.Fresh, Value: value, Coverage: coverage, Expected: 4, Reporting: 4, Answering: 4, MeanReady: 4}
+}
+
+// minConfidence: the HPA holds and KEDA's fallback begins where the windows are covered to less.
+func TestAnAnswerIsRefusedBelowTheConfidenceAskedFor(t *testing.T) {
+	w := newWorld(t, many)
+	r := func(mode, least string) *pb.ScaledObjectRef { return ref("llm", "mode", mode, "minConfidence", least) }
+	s := w.scaler()
+	w.window("llm", 0, covered(90, 0.8))
+	w.window("llm", 1, covered(1, 1))
+	w.window("llm", 2, query.Window{State: query.NoPods, NewestAge: -1}) // asks for nothing, and is no reason to doubt
+	w.decide()
+	for _, c := range []struct {
+		mode, least string
+		refused     bool
+	}{
+		{"desiredReplicas", "", false},
+		{"desiredReplicas", "0", false},
+		{"desiredReplicas", "0.8", false},
+		{"desiredReplicas", "0.81", true},
+		{"desiredReplicas", "1", true},
+		{"load", "1", false},
+	} {
+		_, err := s.IsActive(t.Context(), r(c.mode, c.least))
+		if !c.refused {
+			require.NoError(t, err)
+			continue
+		}
+		require.Contains(t, requireError(t, err, codes.Unavailable, "LOW_CONFIDENCE"),
+			"autoscaler chat/llm: the windows are covered to 80.0%, less than minConfidence ("+c.least+")")
+	}
+	load := func(metric string) error {
+		_, err := s.GetMetrics(t.Context(), &pb.GetMetricsRequest{ScaledObjectRef: r("load", "0.9"), MetricName: metric})
+		return err
+	}
+	require.Contains(t, requireError(t, load("gateway-queue"), codes.Unavailable, "LOW_CONFIDENCE"),
+		"gateway-queue: its window is covered to 80.0%, less than minConfidence (0.9)")
+	require.NoError(t, load("gateway-queue-2"))
+
+	w.window("llm", 1, query.Window{State: query.Missing, NewestAge: -1, Expected: 1})
+	w.decide()
+	_, err := s.IsActive(t.Context(), r("desiredReplicas", "0.1"))
+	requireError(t, err, codes.Unavailable, "LOW_CONFIDENCE")
+	_, err = s.IsActive(t.Context(), r("desiredReplicas", ""))
+	require.NoError(t, err)
+}
+
+// What does not come from the data is an answer, however few there are.
+func TestAPauseIsToldWhateverTheConfidence(t *testing.T) {
+	w := newWorld(t, strings.Replace(llm, "annotations: {", "annotations: {flyball.dev/paused-replicas: \"3\", ", 1))
+	w.window("llm", 0, covered(90, 0.5))
+	w.decide()
+	got, err := w.scaler().GetMetrics(t.Context(), &pb.GetMetricsRequest{ScaledObjectRef: ref("llm", "minConfidence", "1"), MetricName: "desired_replicas"})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, got.GetMetricValues()[0].GetMetricValue())
 }
 
 func TestWhoAskedIsKnownForTwoMinutes(t *testing.T) {

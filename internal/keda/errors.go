@@ -30,6 +30,7 @@ const (
 	reasonTurnFailed     = "TURN_FAILED"      // nothing can be decided, and so nothing has been for longer than maxStaleness
 	reasonResultStale    = "RESULT_STALE"     // nothing has been decided for longer than maxStaleness
 	reasonNoData         = "NO_DATA"          // no source has usable data
+	reasonLowConfidence  = "LOW_CONFIDENCE"   // the windows are covered to less than minConfidence
 	reasonUnevaluated    = "ERROR"            // mode load: the source could not be evaluated
 	reasonNotNumber      = "NOT_NUMBER"       // mode load: the window's value is not finite
 	reasonIncomplete     = "INCOMPLETE"       // mode load: what there is of the source's data would lower the count
@@ -110,6 +111,9 @@ func (t trigger) blind(r loop.Result, now time.Time) error {
 		return cannot(reasonResultStale, "the last decision is %s old, more than maxStaleness (%s)", age.Round(time.Second), t.maxStaleness)
 	case unfounded(d):
 		return cannot(reasonNoData, "%s", d.Reasons[0])
+	}
+	if covered, doubted := t.doubted(r); doubted {
+		return cannot(reasonLowConfidence, "the windows are covered to %.1f%%, less than minConfidence (%v)", 100*covered, t.minConfidence)
 	}
 	return nil
 }

@@ -84,6 +84,8 @@ func (m metric) value(t trigger, r loop.Result) (float64, error) {
 		return 0, cannot(cmp.Or(reasonOf[w.State], "MISSING"), "its window is %s; %d of %d exporters answer", w.State, w.Answering, w.Expected)
 	case math.IsNaN(w.Value) || math.IsInf(w.Value, 0):
 		return 0, cannot(reasonNotNumber, "its window's value is no number")
+	case confidence(ws) < t.minConfidence:
+		return 0, cannot(reasonLowConfidence, "its window is covered to %.1f%%, less than minConfidence (%v)", 100*confidence(ws), t.minConfidence)
 	case r.Autoscaler.Policy.Strict || w.Silent == 0 && w.Coverage >= decider.MinCoverage:
 	case w.Value <= m.target*float64(max(r.Input.Replicas, r.Input.StatusReplicas)-1):
 		return 0, cannot(reasonIncomplete, "%d of %d exporters are silent and the window is covered to %.1f%%; what is missing never lowers the count",

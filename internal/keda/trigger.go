@@ -28,12 +28,14 @@ const (
 	keyTarget       = "target"       // the autoscaler, as NAME or NAMESPACE/NAME; the ScaledObject's name if not given
 	keyMode         = "mode"         // desiredReplicas if not given
 	keyMaxStaleness = "maxStaleness" // how old a result may be, such as 10s or 1m30s; three ticks if not given
+
+	keyMinConfidence = "minConfidence" // the least coverage of the windows, from 0 to 1; any if not given
 )
 
 // kedaKeys are KEDA's own: it hands the whole of the metadata on.
 var kedaKeys = []string{"scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsClientCert", "tlsClientKey"}
 
-var keys = append([]string{keyTarget, keyMode, keyMaxStaleness}, kedaKeys...)
+var keys = append([]string{keyTarget, keyMode, keyMaxStaleness, keyMinConfidence}, kedaKeys...)
 
 // staleTicks is how many decisions may fail to come before an answer is refused. KEDA asks every 15 to 30 s, so it does not
 // see one late decision, and after three, something is wrong.
@@ -41,11 +43,12 @@ const staleTicks = 3
 
 // trigger is what a ScaledObject's trigger asks for.
 type trigger struct {
-	namespace    string // of the ScaledObject, the autoscaler and their target
-	scaledObject string
-	autoscaler   string
-	mode         mode
-	maxStaleness time.Duration
+	namespace     string // of the ScaledObject, the autoscaler and their target
+	scaledObject  string
+	autoscaler    string
+	mode          mode
+	maxStaleness  time.Duration
+	minConfidence float64
 }
 
 // about is the autoscaler's full name.
@@ -86,7 +89,7 @@ func readTrigger(ref *externalscaler.ScaledObjectRef, tick time.Duration) (trigg
 		}
 		t.maxStaleness = age
 	}
-	return t, nil
+	return t, t.readConfidence(metadata[keyMinConfidence])
 }
 
 // readTarget reads NAME or NAMESPACE/NAME. Another namespace is refused: who may edit a ScaledObject there has not been

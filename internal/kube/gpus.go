@@ -32,7 +32,7 @@ func isGPU(name corev1.ResourceName) bool {
 func (k *Kube) nodeScope() *scope {
 	nodes := corev1.SchemeGroupVersion.WithResource("nodes")
 	return k.newScope(nodes, informed{
-		make:      typedInformer(k.clients.core.RESTClient(), nodes, &corev1.Node{}, cache.Indexers{}),
+		make:      k.sparingInformer(k.clients.core.RESTClient(), nodes, &corev1.Node{}, cache.Indexers{}),
 		scopes:    []string{metav1.NamespaceAll}, // nodes belong to no namespace
 		transform: gpusOnly,
 		onChange:  onMove(k, nodeMoved),

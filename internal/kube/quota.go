@@ -17,7 +17,7 @@ import (
 func (k *Kube) quotaScope() *scope {
 	quotas := corev1.SchemeGroupVersion.WithResource("resourcequotas")
 	return k.newScope(quotas, informed{
-		make: typedInformer(k.clients.core.RESTClient(), quotas, &corev1.ResourceQuota{},
+		make: k.sparingInformer(k.clients.core.RESTClient(), quotas, &corev1.ResourceQuota{},
 			cache.Indexers{byNamespace: cache.MetaNamespaceIndexFunc}),
 		transform: withoutManagedFields,
 		onChange:  onMove(k, quotaMoved),

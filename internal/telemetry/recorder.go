@@ -50,7 +50,7 @@ func NewRecorder(log *zap.Logger, reg prometheus.Registerer) *Recorder {
 		replicas:    gauge("flyball_autoscaler_replicas", "Replicas of the target when the last decision was made."),
 		ready:       gauge("flyball_autoscaler_ready_replicas", "Ready pods when the last decision was made."),
 		starting:    gauge("flyball_autoscaler_starting_replicas", "Pods that existed and were not ready yet when the last decision was made."),
-		short:       gauge("flyball_autoscaler_short_replicas", "Replicas that the last decision did without, since the cluster takes no more: pods are unschedulable, or a quota is used up."),
+		short:       gauge("flyball_autoscaler_short_replicas", "Replicas that the last decision wanted and the cluster does not take: pods are unschedulable, or a quota is used up. Those that wait count too."),
 		least:       gauge("flyball_autoscaler_min_replicas", "The least count at the last decision, by the spec or the active schedule."),
 		most:        gauge("flyball_autoscaler_max_replicas", "The greatest count at the last decision, by the spec or the active schedule."),
 		panicking:   gauge("flyball_autoscaler_panic", "1 while the autoscaler is in panic, else 0."),
@@ -196,12 +196,10 @@ func flag(is bool) int32 {
 	return 0
 }
 
-// short is what rule capacity took from the count.
+// short is how many of the wanted replicas the cluster does not take.
 func short(d decider.Decision) (n int32) {
 	for _, r := range d.Reasons {
-		if r.Rule == decider.RuleCapacity {
-			n += r.From - r.To
-		}
+		n += r.Short() // one reason at most has any
 	}
 	return n
 }

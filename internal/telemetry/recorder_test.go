@@ -55,11 +55,14 @@ func newStory() *story {
 }
 
 // turn decides for a load and says what became of it.
-func (s *story) turn(load float64, ready int32, outcome decider.Outcome) {
+func (s *story) turn(load float64, ready int32, outcome decider.Outcome, change ...func(*decider.Input)) {
 	s.now = s.now.Add(2 * time.Second)
 	in := decider.Input{At: s.now, Replicas: ready, StatusReplicas: ready + 1, Ready: ready, Starting: 1, Windows: []decider.SourceWindows{{Key: "q", Stable: decider.Window{
 		Range: time.Minute, At: s.now, Value: load, State: decider.Fresh, NewestAge: 1500 * time.Millisecond, Coverage: 1, Expected: 3, Reporting: 3, Answering: 3, MeanReady: float64(ready),
 	}}}}
+	for _, c := range change {
+		c(&in)
+	}
 	d := decider.Decide(s.policy, in)
 	d.Entry.Outcome = outcome
 	s.rec.Record(loop.Result{Autoscaler: loop.Autoscaler{UID: "u", Namespace: "a", Name: "llm", Policy: s.policy}, At: s.now, Input: in, Decision: d})
@@ -98,6 +101,30 @@ func TestASourceIsShownAgainstWhatItsReadyPodsCarry(t *testing.T) {
 	s.policy.Sources[0].TargetType = decider.Value
 	s.turn(45, 3, decider.Outcome{Why: decider.Advised})
 	require.InDelta(t, 10, shown(t, s.reg, "flyball_source_capacity")["queue"], 0, "an average is compared with the target itself")
+}
+
+func TestWhatTheClusterDoesNotTakeIsShort(t *testing.T) {
+	s := newStory()
+	waiting := func(in *decider.Input) { in.Replicas, in.Starting, in.Unschedulable = 7, 0, 4 }
+	rationed := func(in *decider.Input) {
+		in.Replicas, in.Starting, in.Quota = 7, 0, decider.Quota{Name: "gpus", Most: 5}
+	}
+	for _, c := range []struct {
+		why    string
+		load   float64
+		change []func(*decider.Input)
+		short  float64
+	}{
+		{"all run", 30, nil, 0},
+		{"the count stays, and four of seven wait", 70, []func(*decider.Input){waiting}, 4},
+		{"an eighth is not asked for", 80, []func(*decider.Input){waiting}, 5},
+		{"nor a ninth, which maxReplicas forbids", 90, []func(*decider.Input){waiting}, 5},
+		{"the count stays, and the quota admits five of seven", 70, []func(*decider.Input){rationed}, 2},
+		{"the load is what three carry", 30, []func(*decider.Input){waiting}, 0},
+	} {
+		s.turn(c.load, 3, decider.Outcome{Why: decider.Unchanged}, c.change...)
+		require.InDelta(t, c.short, shown(t, s.reg, "flyball_autoscaler_short_replicas")[""], 0, c.why)
+	}
 }
 
 func TestAPauseIsShownWhileItLasts(t *testing.T) {

@@ -49,7 +49,7 @@ var mutations = []mutation{
 	{"the delay holds at what there is", "delay.go", "if d.policy.Strategy != KPA {", "if d.policy.Strategy == KPA {"},
 	{"the delay comes before panic", "decide.go", "d.panicHold() d.remember() d.downDelay()", "d.remember(); d.downDelay(); d.panicHold()"},
 	{"gaps in a strict window hold", "missing.go", "if !p.Strict {", "if p.Strict {"},
-	{"a strict rise waits for nodes", "capacity.go", "d.policy.Strict || ", ""},
+	{"a strict rise waits for nodes", "capacity.go", "if d.policy.Strict {", "if !d.policy.Strict {"},
 	{"the delay is not remembered for long enough", "policy.go", "max(p.ObserveWindow, p.ScaleUpDelay, p.ScaleDownDelay)", "max(p.ObserveWindow, p.ScaleUpDelay)"},
 }
 
