@@ -56,6 +56,9 @@ func (b *bindings) set(pas []*v1alpha1.PodAutoscaler) {
 // find gives the target of a name in a namespace, and false when there is none.
 type find func(namespace, name string) (loop.Target, bool)
 
+// absent is the UID to bind to while a target is not there.
+const absent = "absent"
+
 var errNoTarget = errors.New("no such target is known yet")
 
 // autoscalers gives the autoscalers whose spec is valid and whose target is there.
@@ -79,9 +82,12 @@ func (b *bindings) bind(pa *v1alpha1.PodAutoscaler, find find) binding {
 	if known && before.target == target {
 		return before
 	}
-	now := binding{target: target}
+	now, to := binding{target: target}, target
+	if !found {
+		to.UID = absent // the spec is checked all the same
+	}
 	who := []zap.Field{zap.String("namespace", pa.Namespace), zap.String("name", pa.Name)}
-	a, warnings, errs := b.binder.Bind(pa, target)
+	a, warnings, errs := b.binder.Bind(pa, to)
 	for _, w := range warnings {
 		b.log.Warn("autoscaler", append(who, zap.String("field", w.Field), zap.String("warning", w.Text))...)
 	}
@@ -91,9 +97,12 @@ func (b *bindings) bind(pa *v1alpha1.PodAutoscaler, find find) binding {
 	case !found:
 		now.err = fmt.Errorf("%w: %s %s/%s", errNoTarget, ref.Kind, ref.Namespace, ref.Name)
 	}
-	if now.err != nil {
+	switch {
+	case len(errs) > 0:
 		b.log.Error("autoscaler is not run", append(who, zap.Error(now.err))...)
-	} else if b.tune != nil {
+	case now.err != nil: // at the start, targets are read a moment later
+		b.log.Info("autoscaler waits for its target", append(who, zap.String("target", ref.Kind+" "+ref.Namespace+"/"+ref.Name))...)
+	case b.tune != nil:
 		b.tune(&a)
 	}
 	now.a = a

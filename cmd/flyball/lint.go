@@ -15,11 +15,13 @@ import (
 
 func newLint() *cobra.Command {
 	var asJSON bool
+	var scalers []string
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check manifests: every finding with its line, its field and its fix",
 		Long: `Check the PodAutoscalers of manifest files without a cluster, together with the Deployments, StatefulSets,
-ReplicaSets, HorizontalPodAutoscalers and ScaledObjects that the same files hold. Other kinds are passed over.
+ReplicaSets, HorizontalPodAutoscalers and ScaledObjects that the same files hold, each as a document or as an item of a
+List, as kubectl get -o yaml prints it. Other kinds are passed over.
 
 One line per finding: file:line: object: severity: field: text. The exit code is 1 when there are errors; warnings
 and notes leave it at 0.`,
@@ -37,7 +39,7 @@ and notes leave it at 0.`,
 				}
 				files = append(files, lint.File{Name: name, Data: data})
 			}
-			report := lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true, NativeHPAs: true})
+			report := lint.Check(files, loop.Binder{Lookup: lookup(packs), MetricsAPIs: true, NativeHPAs: true}, scalers...)
 			if asJSON {
 				err = printFindings(cmd.OutOrStdout(), report)
 			} else {
@@ -52,6 +54,8 @@ and notes leave it at 0.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringSliceVar(&scalers, "scaler-addresses", nil,
+		"those that flyball run is given; without them, a ScaledObject that asks a flyball elsewhere than in flyball-system is a warning")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per finding and line: file, line, object, severity, field, text")
 	return cmd
 }

@@ -3,6 +3,7 @@ package lint
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -50,20 +51,25 @@ func (d document) blank() bool {
 	return true
 }
 
-// object is what a document holds.
+// object is what a document, or an item of a list, holds.
 type object struct {
 	document
 	tree
 	apiVersion, kind, namespace, name string
+
+	lost    []string // the fields that were not understood
+	refused bool     // an error of it was found before it was read
 }
 
 func newObject(d document) *object {
-	t := newTree(d.data, d.first)
-	o := &object{
-		document: d, tree: t, apiVersion: t.text("apiVersion"), kind: t.text("kind"),
-		namespace: cmp.Or(t.text("metadata.namespace"), metav1.NamespaceDefault), name: t.text("metadata.name"),
-	}
+	o := &object{document: d, tree: newTree(d.data, d.first)}
+	o.identify()
 	return o
+}
+
+func (o *object) identify() {
+	o.apiVersion, o.kind = o.text("apiVersion"), o.text("kind")
+	o.namespace, o.name = cmp.Or(o.text("metadata.namespace"), metav1.NamespaceDefault), o.text("metadata.name")
 }
 
 // id is how findings call the object; empty for what has no name.
@@ -82,8 +88,25 @@ func (o *object) where() string {
 	return fmt.Sprintf("%s %s (%s:%d)", o.kind, o.id(), o.file, o.tree.line("kind"))
 }
 
-// autoscaler says that the object is a PodAutoscaler, or what only the reader of these can say what is wrong with.
-func (o *object) autoscaler() bool { return o.kind == "" || o.kind == v1alpha1.Kind }
+// autoscaler says that the object is a PodAutoscaler, or what only the reader of these can say what is wrong with. Others have
+// a kind of that name too: Knative has.
+func (o *object) autoscaler() bool {
+	return o.kind == "" || o.kind == v1alpha1.Kind && (group(o.apiVersion) == "" || o.ofOurs())
+}
+
+// misnamed says that the object is of our group, or of none, and of no kind there, and most likely meant as ours.
+func (o *object) misnamed() bool {
+	if o.kind == v1alpha1.Kind || o.kind == v1alpha1.Kind+anyList {
+		return false
+	}
+	return o.ofOurs() || group(o.apiVersion) == "" && nearest(o.kind, []string{v1alpha1.Kind}) != ""
+}
+
+// ofOurs says that the object's group is ours, or was to be.
+func (o *object) ofOurs() bool {
+	g := group(o.apiVersion)
+	return v1alpha1.Distance(g, v1alpha1.GroupVersion.Group) <= near || strings.Contains(g, "aibrix") && strings.HasPrefix(g, "autoscaling")
+}
 
 func group(apiVersion string) string {
 	g, _, found := strings.Cut(apiVersion, "/")
@@ -98,18 +121,14 @@ var (
 	readPrefix = regexp.MustCompile(`^document \d+ \(line \d+\)(?: \([^()]*\))?: `)
 	lineNumber = regexp.MustCompile(`\bline (\d+)`)
 	yamlPrefix = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors: )?line \d+: `)
-	quoted     = regexp.MustCompile(`^(unknown|duplicate) field "([^"]+)"`)
-	leading    = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9]*(?:\.[a-zA-Z0-9]+)*): `)
 )
 
-// refusal makes a finding of an error that v1alpha1.Read has for the object's document alone.
+// refusal makes a finding of an error that v1alpha1.Inspect has for the object's document alone.
 func (o *object) refusal(err error) Finding {
 	text := readPrefix.ReplaceAllString(err.Error(), "")
 	f := Finding{File: o.file, Object: o.id(), Severity: Error}
-	if m := quoted.FindStringSubmatch(text); m != nil {
-		f.Field, text = m[2], m[1]+" field"+text[len(m[0]):]
-	} else if m := leading.FindStringSubmatch(text); m != nil && m[1] != "yaml" && m[1] != "error" {
-		f.Field, text = m[1], text[len(m[0]):]
+	if at := (*v1alpha1.FieldError)(nil); errors.As(err, &at) {
+		f.Field, text = at.Field, at.Text
 	}
 	f.Line = o.tree.line(f.Field)
 	// A number in the text counts from the document's first line.
@@ -144,5 +163,7 @@ func each(err error, visit func(error)) {
 		}
 		return
 	}
-	visit(err)
+	if err != nil {
+		visit(err)
+	}
 }

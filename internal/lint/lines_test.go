@@ -78,6 +78,8 @@ func TestAMapMergedIntoItselfHasAnEnd(t *testing.T) {
 func TestNearestNames(t *testing.T) {
 	require.Equal(t, "num_requests_waiting", nearest("num_request_waiting", knownMetrics))
 	require.Equal(t, "DCGM_FI_DEV_GPU_UTIL", nearest("DCGM_FI_DEV_GPU_UTILS", knownMetrics))
+	require.Equal(t, "vllm:num_requests_waiting", nearest("VLLM:num_requests_waitin", knownMetrics))
+	require.Equal(t, "DCGM_FI_DEV_GPU_UTIL", nearest("dcgm_fi_dev_gpu_util", knownMetrics))
 	require.Empty(t, nearest("num_requests_waiting", knownMetrics), "it is one of them")
 	require.Empty(t, nearest("queue", knownMetrics))
 	require.Empty(t, nearest("", knownMetrics))

@@ -82,7 +82,7 @@ func (c *checker) metrics(a *autoscaler) {
 		}
 		c.remark(a, at, names)
 		c.unreachable(a, i, s, names)
-		c.unknown(a, at, s)
+		c.unknown(a, at, i)
 		switch {
 		case queued:
 		case slices.Contains(names, running):
@@ -123,18 +123,35 @@ func (c *checker) unreachable(a *autoscaler, i int, s v1alpha1.MetricSource, nam
 		names[0], top, s.TargetValue, fix)
 }
 
-// unknown finds a metric's name that is a letter or two from a known one. Any other unknown name is a metric of the
-// user's own.
-func (c *checker) unknown(a *autoscaler, at string, s v1alpha1.MetricSource) {
-	if c.binder.Lookup == nil || s.TargetMetric == "" {
+// unknown finds names that are a letter or two from that of a known metric. Any other unknown name is a metric of the
+// user's own. A query reads the names that it has, where a targetMetric may also have AIBrix's short one.
+func (c *checker) unknown(a *autoscaler, at string, i int) {
+	s := a.pa.Spec.MetricsSources[i]
+	if c.binder.Lookup == nil {
 		return
 	}
-	if _, known := c.binder.Lookup(s.TargetMetric); known {
-		return
+	names := []string{s.TargetMetric}
+	if s.Query != "" {
+		names = a.names[i]
 	}
-	if meant := nearest(s.TargetMetric, knownMetrics); meant != "" && strings.TrimSpace(s.TargetMetric) != meant {
-		c.say(a.object, Warning, at, "%s is no metric that is known; did you mean %s?", s.TargetMetric, meant)
+	for _, name := range names {
+		m, known := c.binder.Lookup(name)
+		meant := nearest(name, knownMetrics)
+		switch {
+		case known && s.Query != "" && len(m.Names) > 0 && !slices.Contains(m.Names, name):
+			c.say(a.object, Warning, at, "%s is a short name, and a query reads series by the names that they are exported under; did you mean %s?", name, m.Names[0])
+		case !known && meant != "" && strings.TrimSpace(name) != meant:
+			c.say(a.object, Warning, at, "%s is no metric that is known; did you mean %s?", name, c.exported(meant, s))
+		}
 	}
+}
+
+// exported is a known metric's name as a source has to write it.
+func (c *checker) exported(name string, s v1alpha1.MetricSource) string {
+	if m, known := c.binder.Lookup(name); known && s.Query != "" && len(m.Names) > 0 && !slices.Contains(m.Names, name) {
+		return m.Names[0]
+	}
+	return name
 }
 
 func sourceField(i int, name string) string {

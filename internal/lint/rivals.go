@@ -31,15 +31,28 @@ func (c *checker) rivals(a *autoscaler) {
 // ScaledObject is judged instead.
 func (c *checker) rival(a *autoscaler, o *object) {
 	const at = "spec.scaleTargetRef"
-	switch owner := o.text("metadata.ownerReferences[0].kind"); {
-	case owner == a.kind || owner == scaledKind:
-	case o.delegates() && a.pa.Spec.Mode == decider.Advise:
+	if owner := o.text("metadata.ownerReferences[0].kind"); owner == a.kind || owner == scaledKind {
+		return
+	}
+	questions := c.questions(o)
+	_, delegates := asked(questions, a.id(), ours)
+	maybe, may := asked(questions, a.id(), unclear)
+	strategy, advises := a.pa.Spec.ScalingStrategy, a.pa.Spec.Mode == decider.Advise
+	switch {
+	case (delegates || may) && strategy == decider.HPA:
+		c.refuse(a, "spec.scalingStrategy", "%s scales the same target, and HPA has a HorizontalPodAutoscaler of its own, which KEDA's would fight: "+
+			"flyball gives KEDA no answer; write KPA or APA, or remove the %s", o.where(), scaledKind)
+	case delegates && advises:
 		c.say(a.object, Note, at, "%s asks flyball: KEDA acts on what this autoscaler advises", o.where())
-	case o.delegates():
+	case delegates:
 		c.say(a.object, Note, at, "%s asks flyball: KEDA acts on what this autoscaler advises; write mode: Advise so that KEDA alone writes", o.where())
-	case a.pa.Spec.Mode == decider.Advise:
+	case advises:
 		c.say(a.object, Note, at, "%s scales the target; this autoscaler only advises", o.where())
+	case may:
+		c.say(a.object, Warning, at, "%s asks %s, and no file says whether that is flyball: if it is, KEDA acts on what this autoscaler advises, and if not, both "+
+			"would write its replicas; give the address as --scaler-addresses, here and to flyball run", o.where(), maybe.address)
 	default:
-		c.refuse(a, at, "%s scales the same target, and both would write its replicas; remove it, or write mode: Advise to compare first", o.where())
+		c.refuse(a, at, "%s scales the same target, and both would write its replicas; remove it, or write mode: Advise to compare first%s",
+			o.where(), a.advised(questions))
 	}
 }

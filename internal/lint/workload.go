@@ -101,14 +101,6 @@ func (o *object) triggers() (out []trigger, wrong string) {
 	return out, ""
 }
 
-// delegates says that a ScaledObject asks flyball how many replicas there shall be: then KEDA acts on our advice.
-func (o *object) delegates() bool {
-	triggers, _ := o.triggers()
-	return slices.ContainsFunc(triggers, func(t trigger) bool {
-		return (t.Type == "external" || t.Type == "external-push") && strings.Contains(t.Metadata["scalerAddress"], "flyball")
-	})
-}
-
 // target looks for the target among the files' objects, and compares it with what the sources say of it. Without any
 // workload in the files there is nothing to compare with.
 func (c *checker) target(a *autoscaler) {
