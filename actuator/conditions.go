@@ -62,7 +62,7 @@ func conditions(prev []metav1.Condition, t Turn) []metav1.Condition {
 	set(scalingLimited(find(prev, ScalingLimited), t))
 	set(conflict(t))
 	set(paused(t))
-	set(delegated(t))
+	set(delegated(find(prev, Delegated), t))
 	set(ready(out))
 	return out
 }
@@ -200,24 +200,38 @@ func paused(t Turn) metav1.Condition {
 	return c
 }
 
-// delegated says who writes the target's scale in flyball's place.
-func delegated(t Turn) metav1.Condition {
+// delegated says who writes the target's scale in flyball's place. A native HorizontalPodAutoscaler does so even where the
+// spec is not valid any more, or another strategy's; after a start it is looked for within a second.
+func delegated(prev metav1.Condition, t Turn) metav1.Condition {
 	c := metav1.Condition{Type: Delegated, Status: metav1.ConditionTrue}
 	unknown, notLooked := unlooked(Delegated, t)
 	switch {
 	case t.DelegatedTo != "":
 		c.Reason, c.Message = ToScaledObject, "KEDA scales the target as flyball decides, by ScaledObject "+t.DelegatedTo
+	case t.HPA.stands():
+		c.Reason, c.Message = ToNativeHPA, t.HPA.Message
+		if t.HPA.Reason != ToNativeHPA {
+			c.Message = "HorizontalPodAutoscaler " + t.HPA.Native.Name + " goes on as it was made: " + t.HPA.Message
+		}
+	case t.unsearched() && prev.Reason == ToNativeHPA:
+		return prev
 	case notLooked:
 		return unknown
+	case t.unsearched():
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, Pending, "a native HorizontalPodAutoscaler has not been looked for yet"
 	case t.HPA.involved():
-		c.Reason, c.Message = ToNativeHPA, t.HPA.Message
-		if !t.HPA.Stands {
-			c.Status, c.Reason = metav1.ConditionFalse, t.HPA.Reason
-		}
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, t.HPA.Reason, t.HPA.Message
+	case t.contested() != nil:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, NotDelegated, "flyball hands the target to nobody; who else has it, Conflict says"
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, NotDelegated, "flyball decides, and nobody writes in its place"
 	}
 	return c
+}
+
+// unsearched says that nobody has looked yet for the native HorizontalPodAutoscaler that strategy HPA wants.
+func (t Turn) unsearched() bool {
+	return t.HPA == nil && t.Autoscaler.Spec.ScalingStrategy == decider.HPA
 }
 
 // ready sums three of the others up: it has the reason and the message of the first that fails.

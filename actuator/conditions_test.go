@@ -38,6 +38,8 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 	crowded.Unschedulable = 2
 	rationed := load(3, 48)
 	rationed.Quota = decider.Quota{Name: "gpus", Resource: "requests.nvidia.com/gpu", Most: 3}
+	stuck := load(5, 48)
+	stuck.Ready, stuck.Unschedulable = 3, 2
 	calm := load(3, 5)
 	calm.Windows[0].Panic = calm.Windows[0].Stable
 	partly := load(3, 5)
@@ -98,6 +100,10 @@ func TestConditionsSayHowItGoes(t *testing.T) {
 		{
 			"no node for more", turnOf(waiting(), crowded, unchanged),
 			"True SucceededGetScale", "True ValidMetricFound", "True PodsUnschedulable", "True AsExpected", "2 pods are unschedulable",
+		},
+		{
+			"all that are asked for are there, and no node takes two of them", turnOf(waiting(), stuck, unchanged),
+			"True SucceededGetScale", "True ValidMetricFound", "True PodsUnschedulable", "True AsExpected", "as many as there are",
 		},
 		{
 			"one exporter is silent", turnOf(waiting(), partly, unchanged),
@@ -249,7 +255,7 @@ func TestTheOtherConditionsAreFalseAtRest(t *testing.T) {
 		{"held at a count", paused(decider.Pause{Replicas: new(int32(4)), All: true}), Paused, "True PausedReplicas", "held at 4"},
 		{"no fewer", paused(decider.Pause{ScaleIn: true}), Paused, "True PausedScaleIn", "lowered"},
 		{"no more", paused(decider.Pause{ScaleOut: true}), Paused, "True PausedScaleOut", "raised"},
-		{"another PodAutoscaler", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedBy(v1alpha1.Kind, "llm", "older") }), Conflict, "True AnotherPodAutoscaler", "llm/older is older"},
+		{"another PodAutoscaler", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedBy(v1alpha1.Kind, "llm", "older") }), Conflict, "True AnotherPodAutoscaler", "llm/older scales the same target and keeps it"},
 		{"an HPA", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedBy("HorizontalPodAutoscaler", "llm", "web") }), Conflict, "True ForeignHPA", "llm/web"},
 		{"another controller", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedByController("manager") }), Conflict, "True OtherController", "manager handles"},
 		{"an older CRD", with(after(func(*decider.Input) {}), func(t *Turn) { t.Contested = ContestedByOlderCRD([]string{"spec.mode"}) }), Conflict, "True OlderCRD", "drops spec.mode"},
@@ -295,6 +301,9 @@ func TestANativeHPAsConditionsAreOurs(t *testing.T) {
 			"False FailedGetScale", "Unknown Pending", "Unknown Pending", "True NativeHPA", "False FailedGetScale",
 		},
 		{"nobody serves its metric", absent(ExternalMetricsAPIMissing), "True SucceededGetScale", "False ExternalMetricsAPIMissing", "Unknown Pending", "False ExternalMetricsAPIMissing", "False ExternalMetricsAPIMissing"},
+		{"nobody serves what its pods say", absent(CustomMetricsAPIMissing), "True SucceededGetScale", "False CustomMetricsAPIMissing", "Unknown Pending", "False CustomMetricsAPIMissing", "False CustomMetricsAPIMissing"},
+		{"nobody serves what was added", with(*nativeSays(well...), func(r *HPAResult) { r.Reason = CustomMetricsAPIMissing }).pointer(), "True SucceededGetScale", "False CustomMetricsAPIMissing", "False DesiredWithinRange", "True NativeHPA", "False CustomMetricsAPIMissing"},
+		{"new, and nobody serves what was added", with(*nativeSays(), func(r *HPAResult) { r.Reason = CustomMetricsAPIMissing }).pointer(), "True SucceededGetScale", "False CustomMetricsAPIMissing", "Unknown Pending", "True NativeHPA", "False CustomMetricsAPIMissing"},
 		{"advice only", absent(Advised), "True SucceededGetScale", "False ScalingDisabled", "Unknown Pending", "False Advised", "False ScalingDisabled"},
 		{"forbidden", absent(Refused), "False Refused", "False Refused", "Unknown Pending", "False Refused", "False Refused"},
 		{"in a moment", absent(Pending), "True SucceededGetScale", "Unknown Pending", "Unknown Pending", "False Pending", "Unknown Pending"},
@@ -314,3 +323,57 @@ func TestANativeHPAsConditionsAreOurs(t *testing.T) {
 }
 
 func (r HPAResult) pointer() *HPAResult { return &r }
+
+// An HPA that acts is not passed over in silence, whatever keeps flyball from looking after it; and none is claimed that is not there.
+func TestWhoScalesIsSaidTruly(t *testing.T) {
+	other, older := ContestedByController("aibrix"), ContestedByOlderCRD([]string{"spec.mode"})
+	goesOn := func(reason, message string) *HPAResult {
+		r := nativeSays("AbleToScale True SucceededGetScale", "ScalingActive True ValidMetricFound")
+		r.Native.Name, r.Reason, r.Message = "chat-hpa", reason, message
+		return r
+	}
+	invalid := func(t *Turn) {
+		t.Invalid = field.ErrorList{field.Invalid(field.NewPath("spec"), "x", "is wrong")}
+		t.Policy, t.Decision = decider.Policy{}, decider.Decision{}
+	}
+	for _, tc := range []struct {
+		name     string
+		strategy decider.Strategy
+		turn     func(*Turn)
+		want     string
+		about    string // in the message
+	}{
+		{"strategy HPA, another controller", decider.HPA, func(t *Turn) { t.Contested, t.HPA = other, goesOn(OtherController, other.Message) }, "True NativeHPA", "HorizontalPodAutoscaler chat-hpa goes on as it was made: aibrix handles"},
+		{"strategy HPA, an older CRD", decider.HPA, func(t *Turn) { t.Contested, t.HPA = older, goesOn(OlderCRD, older.Message) }, "True NativeHPA", "drops spec.mode"},
+		{"strategy KPA, another controller", decider.KPA, func(t *Turn) { t.Contested, t.HPA = other, goesOn("", other.Message) }, "True NativeHPA", "chat-hpa goes on"},
+		{"strategy HPA, another controller, and none is there", decider.HPA, func(t *Turn) { t.Contested, t.HPA = other, &HPAResult{Reason: OtherController, Message: other.Message} }, "False OtherController", "aibrix handles"},
+		{"strategy HPA, an older CRD, and none is there", decider.HPA, func(t *Turn) { t.Contested, t.HPA = older, &HPAResult{Reason: OlderCRD, Message: older.Message} }, "False OlderCRD", "drops spec.mode"},
+		{"strategy KPA, another autoscaler", decider.KPA, func(t *Turn) { t.Contested = ContestedBy(v1alpha1.Kind, "llm", "older") }, "False NotDelegated", "who else has it, Conflict says"},
+		{"strategy KPA, not valid, and one can't be removed", decider.KPA, func(t *Turn) { invalid(t); t.HPA = goesOn("", "it can't be removed: forbidden") }, "True NativeHPA", "goes on as it was made: it can't be removed"},
+		{"strategy HPA, not valid", decider.HPA, func(t *Turn) { invalid(t); t.HPA = goesOn(InvalidSpec, "spec: is wrong") }, "True NativeHPA", "goes on as it was made: spec: is wrong"},
+		{"strategy HPA, not valid, and none is there", decider.HPA, func(t *Turn) { invalid(t); t.HPA = &HPAResult{Reason: InvalidSpec, Message: "spec: is wrong"} }, "Unknown InvalidSpec", "not looked at"},
+		{"strategy HPA, no target", decider.HPA, func(t *Turn) {
+			t.TargetReason, t.HPA = TargetNotFound, goesOn(ToNativeHPA, "HorizontalPodAutoscaler chat-hpa decides")
+		}, "True NativeHPA", "chat-hpa decides"},
+		{"strategy HPA, just now", decider.HPA, func(*Turn) {}, "Unknown Pending", "has not been looked for yet"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			turn := turnOf(with(waiting(), func(p *decider.Policy) { p.Strategy = tc.strategy }), load(3, 0), decider.Outcome{Why: decider.Unchanged})
+			turn.Autoscaler = turn.Autoscaler.DeepCopy()
+			turn.Autoscaler.Spec.ScalingStrategy = tc.strategy
+			tc.turn(&turn)
+			s := Status(v1alpha1.PodAutoscalerStatus{}, turn)
+			require.Equal(t, tc.want, says(s, Delegated))
+			require.Contains(t, message(s, Delegated), tc.about)
+			documented(t, s)
+
+			turn.HPA = nil // after a restart
+			was, again := says(s, Delegated), says(Status(s, turn), Delegated)
+			if tc.strategy == decider.HPA && was == "True NativeHPA" {
+				require.Equal(t, was, again, "what is not looked for yet has not ended")
+			} else {
+				require.NotEqual(t, "True NativeHPA", again)
+			}
+		})
+	}
+}

@@ -26,17 +26,33 @@ func ContestedBy(kind, namespace, name string) *Contested {
 		c.Reason = ForeignScaledObject
 		c.Message = what + " scales the same target and does not ask flyball; delete it, or give it flyball as its external trigger"
 	default:
-		c.Reason, c.Message = AnotherPodAutoscaler, what+" is older and scales the same target; delete one of the two, or give them different targets"
+		c.Reason = AnotherPodAutoscaler
+		c.Message = what + " scales the same target and keeps it, as the oldest that is not being deleted; delete one of the two, or give them different targets"
 	}
 	return c
 }
 
-// ContestedByController is the conflict with another controller that handles the PodAutoscalers, such as AIBrix's.
+// handles is what the message of a conflict with another controller says between its name and what to do.
+const handles = " handles the PodAutoscalers of this cluster too"
+
+// ContestedByController is the conflict with another controller that handles the PodAutoscalers, such as AIBrix's. It lasts
+// until it is acknowledged: a controller that is content writes nothing, so that it is silent does not say that it is gone.
 func ContestedByController(who string) *Contested {
 	return &Contested{
-		Reason:  OtherController,
-		Message: fmt.Sprintf("%s handles the PodAutoscalers of this cluster too; stop it (flyball scales nothing until it is silent)", who),
+		Reason: OtherController,
+		Message: who + handles + "; stop it, then start flyball with --acknowledge other-controller, which the chart calls acknowledge; " +
+			"if it is no autoscaler, the latter is enough (flyball scales nothing until then)",
 	}
+}
+
+// ControllerOf is the name in the condition of such a conflict; empty when the conditions tell of none.
+func ControllerOf(status []metav1.Condition) string {
+	c := find(status, Conflict)
+	if c.Status != metav1.ConditionTrue || c.Reason != OtherController {
+		return ""
+	}
+	who, _, _ := strings.Cut(c.Message, handles)
+	return who
 }
 
 // ContestedByOlderCRD is the conflict with a CustomResourceDefinition that drops fields, which are given as paths such as

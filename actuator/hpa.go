@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,10 +73,10 @@ func NewHPAs(o HPAOptions) *HPAs {
 // HPATurn is what is known of one autoscaler's native HorizontalPodAutoscaler at one time. What stands comes from a cache and
 // is not changed.
 type HPATurn struct {
-	Autoscaler      *v1alpha1.PodAutoscaler // of any strategy; valid, or nothing is touched
-	At              time.Time
-	Contested       *Contested // who else has the target; nil: nobody
-	ExternalMetrics bool       // the cluster serves external.metrics.k8s.io
+	Autoscaler *v1alpha1.PodAutoscaler // of any strategy; not valid: nothing is made or changed, and what is not wanted goes
+	At         time.Time
+	Contested  *Contested // who else has the target; nil: nobody
+	Served     MetricsAPIs
 
 	Standing *autoscalingv2.HorizontalPodAutoscaler   // the one named NativeHPAName, whoever made it; nil: none
 	Owned    []*autoscalingv2.HorizontalPodAutoscaler // all that the autoscaler controls
@@ -92,16 +93,18 @@ func (t HPATurn) overName() bool {
 // One of that name that the autoscaler does not control is taken over only if nobody controls it, it scales the same
 // target, and it bears flyball's or AIBrix's marks: what is left when an autoscaler was deleted with its dependents
 // orphaned. Any other is a conflict, and is not touched. While another object has the target, ours is removed; while
-// another controller handles the autoscalers, nothing is, since that would be a fight.
+// another controller handles the autoscalers, nothing is, since that would be a fight; nor while ours is the garbage
+// collector's, since the autoscaler is being deleted.
 func (h *HPAs) Sync(ctx context.Context, t HPATurn) HPAResult {
 	pa := t.Autoscaler
 	ctx, cancel := context.WithTimeout(ctx, LeaseDuration-RenewDeadline)
 	defer cancel()
-	wants := pa.Spec.ScalingStrategy == decider.HPA
 	switch {
-	case pa.DeletionTimestamp != nil, t.Contested != nil && !t.Contested.object():
-		return HPAResult{} // the garbage collector's, or the other controller's
-	case !wants:
+	case pa.DeletionTimestamp != nil:
+		return t.leaving()
+	case t.Contested != nil && !t.Contested.object():
+		return t.untouched()
+	case !t.wants():
 		return h.without(ctx, t, HPAResult{})
 	case t.Contested != nil && !t.overName():
 		return h.without(ctx, t, HPAResult{Reason: t.Contested.Reason, Message: t.Contested.Message})
@@ -110,7 +113,7 @@ func (h *HPAs) Sync(ctx context.Context, t HPATurn) HPAResult {
 			Reason: Advised, Message: "mode Advise makes no HorizontalPodAutoscaler, so nothing decides; strategies KPA and APA show what they would do",
 		})
 	}
-	want, warnings, err := NativeHPA(pa, t.At, t.ExternalMetrics)
+	want, warnings, err := NativeHPA(pa, t.At, t.Served)
 	if err != nil {
 		return h.unservable(t, err)
 	}
@@ -123,22 +126,28 @@ func (h *HPAs) unservable(t HPATurn, err error) HPAResult {
 	if u := new(Unservable); errors.As(err, &u) {
 		out.Reason = u.Reason
 	}
-	if stands(t.Standing) && metav1.IsControlledBy(t.Standing, t.Autoscaler) {
-		out.Stands, out.Native = true, t.Standing
-	}
-	return out
+	return out.acting(t.ours())
 }
 
-// without removes what the autoscaler owns. As long as one stands that can't be removed, it has the target.
+// without removes what the autoscaler owns. As long as one is there all the same, it has the target: Kubernetes lets it
+// scale until the last finalizer is gone.
 func (h *HPAs) without(ctx context.Context, t HPATurn, out HPAResult) HPAResult {
 	for _, hpa := range t.Owned {
+		var why string
 		if !stands(hpa) {
+			why = "is being deleted and acts until then; what holds it up is " + strings.Join(hpa.Finalizers, ", ")
+		} else if err := h.remove(ctx, t, hpa); err != nil {
+			why = "can't be removed: " + err.Error()
+		}
+		if why == "" {
 			continue
 		}
-		if err := h.remove(ctx, t, hpa); err != nil {
-			out.Contested = ContestedBy(hpaKind, hpa.Namespace, hpa.Name)
-			out.Contested.Message = fmt.Sprintf("HorizontalPodAutoscaler %s/%s, made for strategy HPA, can't be removed: %v", hpa.Namespace, hpa.Name, err)
+		out = out.acting(hpa)
+		if out.Reason == "" {
+			out.Message = "it " + why
 		}
+		out.Contested = ContestedBy(hpaKind, hpa.Namespace, hpa.Name)
+		out.Contested.Message = fmt.Sprintf("HorizontalPodAutoscaler %s/%s, made for strategy HPA, %s", hpa.Namespace, hpa.Name, why)
 	}
 	return out
 }
@@ -214,7 +223,7 @@ func typed(want *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration) (aut
 // fields that it does not know, and somebody else may have set one that we leave open.
 func (h *HPAs) asWanted(t HPATurn, want autoscalingv2.HorizontalPodAutoscalerSpec, text string) bool {
 	now := t.Standing
-	if now.Labels[managedBy] != managedByUs || !metav1.IsControlledBy(now, t.Autoscaler) {
+	if now.Labels[managedBy] != managedByUs || !held(now, t.Autoscaler) {
 		return false
 	}
 	if equality.Semantic.DeepEqual(now.Spec, want) {

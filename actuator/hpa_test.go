@@ -77,7 +77,7 @@ func (w *world) stand(t *testing.T, pa *v1alpha1.PodAutoscaler) *autoscalingv2.H
 // hpaTurn is a turn that many seconds past noon, with a cache that is up to date.
 func (w *world) hpaTurn(t *testing.T, pa *v1alpha1.PodAutoscaler, second int) HPATurn {
 	t.Helper()
-	turn := HPATurn{Autoscaler: pa, At: noon.Add(time.Duration(second) * time.Second), ExternalMetrics: true, Standing: w.stand(t, pa)}
+	turn := HPATurn{Autoscaler: pa, At: noon.Add(time.Duration(second) * time.Second), Served: MetricsAPIs{Custom: true, External: true}, Standing: w.stand(t, pa)}
 	if turn.Standing != nil && metav1.IsControlledBy(turn.Standing, pa) {
 		turn.Owned = append(turn.Owned, turn.Standing)
 	}
@@ -126,7 +126,17 @@ func nativeAtRest(t *testing.T, w *world) {
 		}
 		require.Equal(t, tries, w.ours.count(""), "%s: %v", patch, w.ours.sent)
 	}
+	// One that an earlier flyball made would be let go of too soon.
+	_, err := w.typed.AutoscalingV2().HorizontalPodAutoscalers(w.namespace).Patch(t.Context(), now.Name, types.JSONPatchType,
+		[]byte(`[{"op":"replace","path":"/metadata/ownerReferences/0/blockOwnerDeletion","value":false}]`), metav1.PatchOptions{FieldManager: "somebody"})
+	require.NoError(t, err)
+	w.ours.forget()
+	for second := 60; second < 80; second += 2 {
+		require.Equal(t, ToNativeHPA, h.Sync(t.Context(), w.hpaTurn(t, pa, second)).Reason)
+	}
+	require.Equal(t, 1, w.ours.count(""), "%v", w.ours.sent)
 	now = w.stand(t, pa)
+	require.True(t, *now.OwnerReferences[0].BlockOwnerDeletion)
 	require.Equal(t, "50m", now.Spec.Behavior.ScaleUp.Tolerance.String())
 	require.EqualValues(t, 10, now.Spec.MaxReplicas)
 	require.Empty(t, heard(told))
@@ -240,23 +250,34 @@ func nativeGoes(t *testing.T, w *world) {
 		require.Equal(t, 1, w.ours.count("DELETE "), "%s: the cache may show it for a while", name)
 		require.Equal(t, []string{EventHPARemoved}, heard(told), name)
 	}
-	// While another controller handles the autoscalers, or when the spec is wrong, everything stays as it is.
+	// A mistake in what is another strategy's by now is no reason to let it go on.
 	turn := begin()
-	w.ours.forget()
-	turn.Contested = ContestedByController("aibrix-controller-manager")
+	pa.Spec.ScalingStrategy, pa.Annotations = decider.KPA, map[string]string{"autoscaling.aibrix.ai/scale-down-delay": "soon"}
 	require.Equal(t, HPAResult{}, h.Sync(t.Context(), turn))
-	turn.Contested, turn.ExternalMetrics = nil, false
-	pa.Spec.MetricsSources[0] = source(v1alpha1.TypeExternal, "backlog", "1")
-	got := h.Sync(t.Context(), turn)
-	require.Equal(t, ExternalMetricsAPIMissing, got.Reason)
-	require.True(t, got.Stands)
+	require.Nil(t, w.stand(t, pa))
+	pa.Annotations = nil
+	nativeLingers(t, w, h, begin())
+	nativeStays(t, w, h, begin())
+
+	turn = begin()
+	w.ours.forget()
+	turn.Served = MetricsAPIs{}
+	for kind, reason := range map[v1alpha1.MetricSourceType]string{
+		v1alpha1.TypeExternal: ExternalMetricsAPIMissing, v1alpha1.TypeCustom: CustomMetricsAPIMissing, v1alpha1.TypePod: CustomMetricsAPIMissing,
+	} {
+		pa.Spec.MetricsSources[0] = source(kind, "backlog", "1")
+		got := h.Sync(t.Context(), turn)
+		require.Equal(t, reason, got.Reason)
+		require.True(t, got.Stands)
+	}
 	require.Zero(t, w.ours.count(""))
 
 	stranger, _ := hpasFor(t, w.cp.As("stranger"))
 	pa.Spec.ScalingStrategy = decider.KPA
-	got = stranger.Sync(t.Context(), turn)
+	got := stranger.Sync(t.Context(), turn)
 	require.Equal(t, ForeignHPA, got.Contested.Reason, "two would scale at once")
 	require.Contains(t, got.Contested.Message, "forbidden")
+	require.True(t, got.Stands)
 	pa.Spec.ScalingStrategy, pa.Spec.MetricsSources[0] = decider.HPA, source(v1alpha1.TypeResource, "cpu", "60")
 	got = stranger.Sync(t.Context(), turn)
 	require.Equal(t, Refused, got.Reason, got.Message)
@@ -268,6 +289,63 @@ func nativeGoes(t *testing.T, w *world) {
 	require.Zero(t, w.ours.count(""))
 }
 
+// nativeLingers has another strategy wait for one that is being deleted: Kubernetes lets it scale until it is gone.
+func nativeLingers(t *testing.T, w *world, h *HPAs, turn HPATurn) {
+	t.Helper()
+	letGo := w.hold(t, turn.Standing.Name)
+	turn.Autoscaler.Spec.ScalingStrategy = decider.KPA
+	require.Nil(t, h.Sync(t.Context(), turn).Contested)
+	for second := 22; second < 26; second += 2 {
+		got := h.Sync(t.Context(), w.hpaTurn(t, turn.Autoscaler, second))
+		require.True(t, got.Stands)
+		require.Contains(t, got.Contested.Message, "what holds it up is example.com/held")
+	}
+	letGo()
+	require.Equal(t, HPAResult{}, h.Sync(t.Context(), w.hpaTurn(t, turn.Autoscaler, 28)))
+}
+
+// nativeStays has nothing touched while another controller handles the autoscalers, the CRD is an older one, or the garbage
+// collector has its turn; that it acts is said all the same.
+func nativeStays(t *testing.T, w *world, h *HPAs, turn HPATurn) {
+	t.Helper()
+	w.ours.forget()
+	for _, who := range []*Contested{ContestedByController("aibrix-controller-manager"), ContestedByOlderCRD([]string{"spec.mode"})} {
+		turn.Contested = who
+		want := HPAResult{Stands: true, Native: turn.Standing, Reason: who.Reason, Message: who.Message}
+		require.Equal(t, want, h.Sync(t.Context(), turn))
+		turn.Autoscaler.Spec.ScalingStrategy, want.Reason = decider.KPA, ""
+		require.Equal(t, want, h.Sync(t.Context(), turn), "not wanted any more")
+		none := turn
+		none.Standing, none.Owned = nil, nil
+		require.False(t, h.Sync(t.Context(), none).Stands)
+		turn.Autoscaler.Spec.ScalingStrategy = decider.HPA
+		require.Equal(t, who.Reason, h.Sync(t.Context(), none).Reason, "none is made")
+	}
+	turn.Contested = nil
+	leaving := turn
+	leaving.Autoscaler = turn.Autoscaler.DeepCopy()
+	leaving.Autoscaler.DeletionTimestamp = &metav1.Time{Time: noon}
+	require.Equal(t, ToNativeHPA, h.Sync(t.Context(), leaving).Reason)
+	leaving.Autoscaler.Spec.ScalingStrategy = decider.KPA
+	require.True(t, h.Sync(t.Context(), leaving).Stands)
+	leaving.Autoscaler.Spec.ScalingStrategy = decider.HPA
+	leaving.Standing, leaving.Owned = nil, nil
+	require.Equal(t, Pending, h.Sync(t.Context(), leaving).Reason, "none is made")
+	require.Zero(t, w.ours.count(""))
+}
+
+// hold has somebody's finalizer keep a HorizontalPodAutoscaler, until letGo is called.
+func (w *world) hold(t *testing.T, name string) (letGo func()) {
+	t.Helper()
+	finalizers := func(all string) {
+		_, err := w.typed.AutoscalingV2().HorizontalPodAutoscalers(w.namespace).
+			Patch(t.Context(), name, types.MergePatchType, []byte(`{"metadata":{"finalizers":`+all+`}}`), metav1.PatchOptions{FieldManager: "somebody"})
+		require.NoError(t, err)
+	}
+	finalizers(`["example.com/held"]`)
+	return func() { finalizers("null") }
+}
+
 // Deleting an autoscaler means for its HorizontalPodAutoscaler what Kubernetes says. No finalizer is in the way.
 func nativeIsCollected(t *testing.T, w *world) {
 	h, _ := w.hpas(t)
@@ -276,7 +354,19 @@ func nativeIsCollected(t *testing.T, w *world) {
 		pa := w.delegating(t, strings.ToLower(string(policy)), source(v1alpha1.TypeResource, "cpu", "50"))
 		require.Equal(t, ToNativeHPA, h.Sync(t.Context(), w.hpaTurn(t, pa, 0)).Reason)
 		require.Empty(t, w.readAutoscaler(t, pa.Name).Finalizers)
+		letGo := func() {}
+		if policy == metav1.DeletePropagationForeground {
+			letGo = w.hold(t, NativeHPAName(pa))
+		}
 		require.NoError(t, objects.Delete(t.Context(), pa.Name, metav1.DeleteOptions{PropagationPolicy: &policy}))
+		if policy == metav1.DeletePropagationForeground {
+			require.Eventually(t, func() bool { return w.stand(t, pa).DeletionTimestamp != nil }, patience, glance)
+			require.Never(t, func() bool {
+				_, err := objects.Get(t.Context(), pa.Name, metav1.GetOptions{})
+				return err != nil
+			}, 2*time.Second, glance, "the autoscaler waits for its own")
+		}
+		letGo()
 		require.Eventually(t, func() bool {
 			_, err := objects.Get(t.Context(), pa.Name, metav1.GetOptions{})
 			return apierrors.IsNotFound(err)

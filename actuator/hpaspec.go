@@ -31,32 +31,39 @@ const mebibyte = 1 << 20
 
 // Unservable says that a native HorizontalPodAutoscaler can't do what an autoscaler asks for.
 type Unservable struct {
-	Reason  string // of the condition: InvalidSpec, InvalidTargetValue or ExternalMetricsAPIMissing
+	Reason  string // of the condition: InvalidSpec, InvalidTargetValue, CustomMetricsAPIMissing or ExternalMetricsAPIMissing
 	Message string // the field, what is the matter, and what to do
 }
 
 func (e *Unservable) Error() string { return e.Message }
 
+// MetricsAPIs are those of Kubernetes' metrics APIs that something in the cluster answers for. metrics.k8s.io is not asked
+// about: an HPA without it says so itself, and works once it is there.
+type MetricsAPIs struct {
+	Custom   bool // custom.metrics.k8s.io
+	External bool // external.metrics.k8s.io
+}
+
 // NativeHPAName is the name of an autoscaler's native HorizontalPodAutoscaler: AIBrix's, so that one it made goes on.
 func NativeHPAName(pa *v1alpha1.PodAutoscaler) string { return pa.Name + "-hpa" }
 
 // NativeHPA is the HorizontalPodAutoscaler for an autoscaler of strategy HPA, with the bounds that its schedules have at
-// that time. externalMetrics says whether the cluster serves external.metrics.k8s.io. The warnings name what can't be
-// expressed and is left out or rounded; the error is an *Unservable.
+// that time. The warnings name what can't be expressed and is left out or rounded; the error is an *Unservable, also where
+// no API answers for a source.
 //
 // Targets are AIBrix's: cpu in percent of what the pods request, memory in MiB per pod, everything else per pod in its own
 // unit, with fractions down to a thousandth; a source of type pod is asked of the custom metrics API by its name. A rate r
 // becomes a change of at most (r−1)·100 % up and (1−1/r)·100 % down per minute, in whole percent; a delay becomes the
 // stabilization window of its direction, a tolerance above 0 its tolerance. Every field that the API would default is set,
 // so that what stands can be compared with what is wanted.
-func NativeHPA(pa *v1alpha1.PodAutoscaler, at time.Time, externalMetrics bool) (
+func NativeHPA(pa *v1alpha1.PodAutoscaler, at time.Time, served MetricsAPIs) (
 	*autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, []v1alpha1.Warning, error,
 ) {
 	p, _, errs := pa.Policy()
 	if len(errs) > 0 {
 		return nil, nil, &Unservable{InvalidSpec, errs.ToAggregate().Error()}
 	}
-	n := native{pa: pa, policy: p, externalMetrics: externalMetrics}
+	n := native{pa: pa, policy: p, served: served}
 	least, most, _, _ := p.BoundsAt(at)
 	if least == 0 && !n.hasExternal() { // Policy warns of it
 		least = 1
@@ -81,16 +88,16 @@ func NativeHPA(pa *v1alpha1.PodAutoscaler, at time.Time, externalMetrics bool) (
 		WithLabels(map[string]string{managedBy: managedByUs}).
 		WithOwnerReferences(metav1ac.OwnerReference().
 			WithAPIVersion(v1alpha1.GroupVersion.String()).WithKind(v1alpha1.Kind).
-			WithName(pa.Name).WithUID(pa.UID).WithController(true)).
+			WithName(pa.Name).WithUID(pa.UID).WithController(true).WithBlockOwnerDeletion(true)). // foreground deletion waits for it
 		WithSpec(spec), n.warnings, nil
 }
 
 // native is one conversion.
 type native struct {
-	pa              *v1alpha1.PodAutoscaler
-	policy          decider.Policy
-	externalMetrics bool
-	warnings        []v1alpha1.Warning
+	pa       *v1alpha1.PodAutoscaler
+	policy   decider.Policy
+	served   MetricsAPIs
+	warnings []v1alpha1.Warning
 }
 
 func (n *native) warn(at *field.Path, format string, args ...any) {
@@ -124,6 +131,17 @@ func (n *native) metric(i int) (*autoscalingv2ac.MetricSpecApplyConfiguration, e
 		return autoscalingv2ac.MetricSpec().WithType(autoscalingv2.ResourceMetricSourceType).
 			WithResource(autoscalingv2ac.ResourceMetricSource().WithName(corev1.ResourceMemory).WithTarget(averageValue(target))), nil
 	}
+	return n.pods(s, kind, value, at)
+}
+
+// pods is a source of type pod, as long as something else than flyball measures it, or of type custom.
+func (n *native) pods(s v1alpha1.MetricSource, kind v1alpha1.SourceKind, value float64, at *field.Path) (*autoscalingv2ac.MetricSpecApplyConfiguration, error) {
+	if !n.served.Custom {
+		return nil, &Unservable{CustomMetricsAPIMissing, fmt.Sprintf(
+			"%s: nothing in the cluster serves custom.metrics.k8s.io, which a native HorizontalPodAutoscaler asks for %s; install an adapter, "+
+				"or use type pod and strategy KPA or APA, with which flyball reads it from the pods",
+			at, s.TargetMetric)}
+	}
 	if kind == v1alpha1.PodSource {
 		n.warn(at, "a native HorizontalPodAutoscaler does not scrape: it asks the custom metrics API for %s", s.TargetMetric)
 	}
@@ -136,7 +154,7 @@ func (n *native) metric(i int) (*autoscalingv2ac.MetricSpecApplyConfiguration, e
 }
 
 func (n *native) external(s v1alpha1.MetricSource, value float64, at *field.Path) (*autoscalingv2ac.MetricSpecApplyConfiguration, error) {
-	if !n.externalMetrics {
+	if !n.served.External {
 		return nil, &Unservable{ExternalMetricsAPIMissing, fmt.Sprintf(
 			"%s: nothing in the cluster serves external.metrics.k8s.io, which %s comes from; install an adapter, or give an endpoint and strategy KPA or APA",
 			at, s.TargetMetric)}

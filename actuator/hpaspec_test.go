@@ -48,7 +48,7 @@ func TestANativeHPASaysWhatTheAutoscalerAsksFor(t *testing.T) {
 		"autoscaling.aibrix.ai/max-scale-up-rate": "3", "autoscaling.aibrix.ai/max-scale-down-rate": "3",
 		"autoscaling.aibrix.ai/scale-up-delay": "1500ms", "autoscaling.aibrix.ai/scale-down-delay": "1h",
 	}
-	got, warnings, err := NativeHPA(pa, noon, true)
+	got, warnings, err := NativeHPA(pa, noon, MetricsAPIs{Custom: true, External: true})
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 	require.Contains(t, warnings[0].String(), "spec.metricsSources[2]: a native HorizontalPodAutoscaler does not scrape")
@@ -66,6 +66,7 @@ metadata:
   namespace: llm
   ownerReferences:
   - apiVersion: autoscaling.aibrix.ai/v1alpha1
+    blockOwnerDeletion: true
     controller: true
     kind: PodAutoscaler
     name: chat
@@ -150,7 +151,7 @@ func TestANativeHPAHasTheBoundsOfTheHour(t *testing.T) {
 	pa := delegating(source(v1alpha1.TypeResource, "cpu", "50"))
 	pa.Spec.Schedules = []v1alpha1.Schedule{{Name: "noon", StartTime: "11:00", EndTime: "13:00", MinReplicas: new(int32(4)), MaxReplicas: new(int32(20))}}
 	bounds := func(at time.Time) []int32 {
-		got, _, err := NativeHPA(pa, at, false)
+		got, _, err := NativeHPA(pa, at, MetricsAPIs{})
 		require.NoError(t, err)
 		return []int32{*got.Spec.MinReplicas, *got.Spec.MaxReplicas}
 	}
@@ -160,7 +161,7 @@ func TestANativeHPAHasTheBoundsOfTheHour(t *testing.T) {
 	pa.Spec.MinReplicas = new(int32(0))
 	require.Equal(t, []int32{1, 10}, bounds(noon.Add(time.Hour)), "cpu can't wake a target at zero, and the API refuses it")
 	pa.Spec.MetricsSources = append(pa.Spec.MetricsSources, source(v1alpha1.TypeExternal, "backlog", "100"))
-	got, _, err := NativeHPA(pa, noon.Add(time.Hour), true)
+	got, _, err := NativeHPA(pa, noon.Add(time.Hour), MetricsAPIs{External: true})
 	require.NoError(t, err)
 	require.Zero(t, *got.Spec.MinReplicas)
 	up := got.Spec.Behavior.ScaleUp.Policies
@@ -172,19 +173,23 @@ func TestWhatANativeHPACanNotDoIsSaid(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		source   v1alpha1.MetricSource
+		served   MetricsAPIs
 		reason   string // empty: only a warning
 		contains string
 	}{
-		{"too fine", source(v1alpha1.TypeCustom, "ratio", "0.0009"), InvalidTargetValue, "spec.metricsSources[0].targetValue: 0.0009 is less than a thousandth"},
-		{"too great", source(v1alpha1.TypeCustom, "tokens", "1e16"), InvalidTargetValue, "spec.metricsSources[0].targetValue"},
-		{"half a thousandth", source(v1alpha1.TypeCustom, "ratio", "0.0015"), "", "0.0015 acts as 0.002"},
-		{"half a percent", source(v1alpha1.TypeResource, "cpu", "0.5"), InvalidTargetValue, `for 50 % write "50"`},
-		{"62.5 percent", source(v1alpha1.TypeResource, "cpu", "62.5"), "", "62.5 acts as 63"},
-		{"no adapter", source(v1alpha1.TypeExternal, "backlog", "100"), ExternalMetricsAPIMissing, "nothing in the cluster serves external.metrics.k8s.io"},
-		{"not a policy", source(v1alpha1.TypeResource, "disk", "1"), InvalidSpec, `"disk"`},
+		{"too fine", source(v1alpha1.TypeCustom, "ratio", "0.0009"), MetricsAPIs{Custom: true}, InvalidTargetValue, "spec.metricsSources[0].targetValue: 0.0009 is less than a thousandth"},
+		{"too great", source(v1alpha1.TypeCustom, "tokens", "1e16"), MetricsAPIs{Custom: true}, InvalidTargetValue, "spec.metricsSources[0].targetValue"},
+		{"half a thousandth", source(v1alpha1.TypeCustom, "ratio", "0.0015"), MetricsAPIs{Custom: true}, "", "0.0015 acts as 0.002"},
+		{"half a percent", source(v1alpha1.TypeResource, "cpu", "0.5"), MetricsAPIs{}, InvalidTargetValue, `for 50 % write "50"`},
+		{"62.5 percent", source(v1alpha1.TypeResource, "cpu", "62.5"), MetricsAPIs{}, "", "62.5 acts as 63"},
+		{"no adapter", source(v1alpha1.TypeExternal, "backlog", "100"), MetricsAPIs{}, ExternalMetricsAPIMissing, "nothing in the cluster serves external.metrics.k8s.io"},
+		{"an adapter for something else", source(v1alpha1.TypeExternal, "backlog", "100"), MetricsAPIs{Custom: true}, ExternalMetricsAPIMissing, "external.metrics.k8s.io"},
+		{"no custom metrics", source(v1alpha1.TypeCustom, "tokens", "1"), MetricsAPIs{External: true}, CustomMetricsAPIMissing, "nothing in the cluster serves custom.metrics.k8s.io, which a native HorizontalPodAutoscaler asks for tokens"},
+		{"no custom metrics for what is scraped", source(v1alpha1.TypePod, "waiting", "1"), MetricsAPIs{}, CustomMetricsAPIMissing, "spec.metricsSources[0]: nothing in the cluster serves custom.metrics.k8s.io"},
+		{"not a policy", source(v1alpha1.TypeResource, "disk", "1"), MetricsAPIs{}, InvalidSpec, `"disk"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, warnings, err := NativeHPA(delegating(tc.source), noon, false)
+			_, warnings, err := NativeHPA(delegating(tc.source), noon, tc.served)
 			if tc.reason == "" {
 				require.NoError(t, err)
 				require.Len(t, warnings, 1)
@@ -200,7 +205,7 @@ func TestWhatANativeHPACanNotDoIsSaid(t *testing.T) {
 	pa := delegating(source(v1alpha1.TypeResource, "cpu", "50"))
 	pa.Annotations = map[string]string{"autoscaling.aibrix.ai/max-scale-up-rate": "1.001"}
 	pa.Spec.ObserveWindowSeconds = new(int64(30))
-	got, warnings, err := NativeHPA(pa, noon, false)
+	got, warnings, err := NativeHPA(pa, noon, MetricsAPIs{})
 	require.NoError(t, err)
 	require.Len(t, warnings, 2)
 	require.EqualValues(t, 1, *got.Spec.Behavior.ScaleUp.Policies[0].Value)
@@ -216,7 +221,7 @@ func FuzzNativeHPA(f *testing.F) {
 			pa.Spec.MetricsSources[i].TargetValue = value
 		}
 		pa.Annotations = map[string]string{"autoscaling.aibrix.ai/max-scale-down-rate": rate, "autoscaling.aibrix.ai/scale-down-delay": delay}
-		got, _, err := NativeHPA(pa, noon, true)
+		got, _, err := NativeHPA(pa, noon, MetricsAPIs{Custom: true, External: true})
 		if err != nil {
 			return
 		}

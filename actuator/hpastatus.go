@@ -14,7 +14,7 @@ import (
 type HPAResult struct {
 	Stands  bool   // one of ours is there; it acts even if it is not as wanted
 	Reason  string // ToNativeHPA when it is as wanted, else why not; empty when none is wanted
-	Message string // the same, for people
+	Message string // the same, for people; where one stands that is not wanted, why it is still there
 	// Native is the one that stands, as last read; nil when there is none. Its conditions and its metrics become the
 	// autoscaler's.
 	Native *autoscalingv2.HorizontalPodAutoscaler
@@ -22,6 +22,15 @@ type HPAResult struct {
 	// or one of ours that could not be removed. Nothing may be written then.
 	Contested *Contested
 }
+
+// acting is the result with the one that acts; nil: none does.
+func (r HPAResult) acting(ours *autoscalingv2.HorizontalPodAutoscaler) HPAResult {
+	r.Stands, r.Native = ours != nil, ours
+	return r
+}
+
+// stands says whether a native HorizontalPodAutoscaler of ours acts, wanted or not.
+func (r *HPAResult) stands() bool { return r != nil && r.Stands }
 
 // involved says whether a native HorizontalPodAutoscaler is or should be at work.
 func (r *HPAResult) involved() bool { return r != nil && r.Reason != "" }
@@ -62,7 +71,7 @@ func (r *HPAResult) ableToScale() *metav1.Condition {
 func (r *HPAResult) scalingActive() metav1.Condition {
 	c := metav1.Condition{Type: ScalingActive, Status: metav1.ConditionFalse, Reason: r.Reason, Message: r.Message}
 	switch {
-	case !r.Stands && r.Reason == Pending, r.Stands && r.native(ScalingActive) == nil:
+	case !r.Stands && r.Reason == Pending, r.Stands && r.Reason == ToNativeHPA && r.native(ScalingActive) == nil:
 		c.Status, c.Reason = metav1.ConditionUnknown, Pending
 		if r.Stands {
 			c.Message = "Kubernetes has not looked at the HorizontalPodAutoscaler yet"

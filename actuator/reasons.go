@@ -43,6 +43,7 @@ const (
 	FailedComputeScale        = "FailedComputeScale"
 	ScalingDisabled           = "ScalingDisabled"
 	Advised                   = "Advised"
+	CustomMetricsAPIMissing   = "CustomMetricsAPIMissing"
 	ExternalMetricsAPIMissing = "ExternalMetricsAPIMissing"
 	InvalidTargetValue        = "InvalidTargetValue"
 

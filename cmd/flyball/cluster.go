@@ -72,7 +72,10 @@ func newKubeFleet(config *rest.Config, o clusterOptions, log *zap.Logger) (*kube
 	if err != nil {
 		return nil, err
 	}
-	k, err := kube.New(kube.Options{Config: config, Namespaces: o.namespaces, GPUSelector: o.gpuExporters, ScalerAddresses: o.scalers, Logger: log})
+	k, err := kube.New(kube.Options{
+		Config: config, Namespaces: o.namespaces, GPUSelector: o.gpuExporters, ScalerAddresses: o.scalers,
+		ControllerOf: actuator.ControllerOf, Logger: log,
+	})
 	if err != nil {
 		return nil, err
 	}

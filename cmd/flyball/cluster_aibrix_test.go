@@ -16,8 +16,9 @@ import (
 )
 
 // A cluster has AIBrix's CRD, and manifests written for it. flyball comes before its own CRD does: it says so in each status,
-// and writes nothing else. As soon as the CRD is ours, it goes on: every autoscaler scales, or says why not. When everything
-// is deleted again, nothing of flyball is left.
+// and writes nothing else. Then the chart's README is followed: while AIBrix's controller is at work, with our CRD too, flyball
+// says so and writes nothing else. When that one is stopped and acknowledged, every autoscaler scales, or says why not. When
+// everything is deleted again, nothing of flyball is left.
 func TestAClusterThatWasAIBrixs(t *testing.T) {
 	c := startCluster(t, sim.WorkloadSpec{Namespace: "aibrix", Name: "kpa"}, sim.WorkloadSpec{Namespace: "aibrix", Name: "apa"})
 	c.kubectl("", "delete", "crd", "podautoscalers.autoscaling.aibrix.ai")
@@ -30,9 +31,14 @@ func TestAClusterThatWasAIBrixs(t *testing.T) {
 		Shape: sim.Constant{Rate: 40}, Arrivals: sim.Even, Prompt: sim.Tokens{Mean: 2000, Max: 2000}, Output: sim.Tokens{Mean: 400, Max: 400},
 	}))
 	begun := time.Now()
-	log, logged := observer.New(zap.WarnLevel)
+	log, logged := observer.New(zap.InfoLevel)
 	_, stop := c.flyballUntil(t.TempDir(), zap.New(log))
-	defer stop()
+	stopped := false
+	defer func() {
+		if !stopped {
+			stop()
+		}
+	}()
 
 	for _, name := range samples[:3] {
 		c.eventually(name+" says what is in the way", func() bool { return strings.HasPrefix(c.sampleCondition(name, "Conflict"), "True OlderCRD") })
@@ -48,11 +54,28 @@ func TestAClusterThatWasAIBrixs(t *testing.T) {
 	require.NotContains(t, asked, "patch horizontalpodautoscalers", describe(asked))
 	require.LessOrEqual(t, asked["patch podautoscalers/status"], 4*len(samples), "what the CRD drops of a status is not written for ever")
 
+	leave := c.rival("aibrix", samples[:3]...)
+	defer leave()
+	for _, name := range samples[:3] {
+		c.eventually(name+" has another master", func() bool {
+			return strings.HasPrefix(c.sampleCondition(name, "Conflict"), "True OtherController: aibrix-controller-manager")
+		})
+	}
 	c.kubectl("", "apply", "--server-side", "--force-conflicts", "-f", "../../deploy/install.yaml")
 	installed := time.Now()
-	c.eventually("kpa goes on", func() bool { return strings.HasPrefix(c.sampleCondition("kpa", "Conflict"), "False") })
-	t.Logf("with our CRD it goes on after %s", time.Since(installed).Round(time.Second))
+	c.eventually("our CRD is seen", func() bool { return logged.FilterMessageSnippet("the CRD of PodAutoscaler is flyball's now").Len() > 0 })
+	t.Logf("our CRD is seen after %s", time.Since(installed).Round(time.Second))
 	require.Less(t, time.Since(installed), 40*time.Second, "what is served is looked at every 30 s")
+	c.eventually("kpa is shown what flyball would do", func() bool {
+		return strings.HasPrefix(c.sampleCondition("kpa", "ScalingLimited"), "True ") || strings.HasPrefix(c.sampleCondition("kpa", "ScalingLimited"), "False ")
+	})
+	require.Contains(t, c.sampleCondition("kpa", "Conflict"), "True OtherController")
+	c.wroteNoScale(begun)
+	leave()
+	stop()
+	stopped = true
+	c.flyball(t.TempDir(), ackOtherController)
+	c.eventually("kpa goes on", func() bool { return strings.HasPrefix(c.sampleCondition("kpa", "Conflict"), "False") })
 	c.eventually("kpa scales", func() bool { return *c.deployment("aibrix", "kpa").Spec.Replicas > 1 })
 	c.eventually("apa is decided for", func() bool { return strings.HasPrefix(c.sampleCondition("apa", "Ready"), "True ") })
 	for _, name := range samples {

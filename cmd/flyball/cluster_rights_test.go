@@ -50,11 +50,44 @@ func TestRightsAreEnoughAndAllUsed(t *testing.T) {
 			used[right{needed.group, "*", needed.verb}] = true
 		}
 	}
+	used[finalizers] = c.onlyWithItsHPAHolds(finalizers)
 	granted := c.granted()
 	require.Contains(t, granted, right{"apps", "deployments/scale", "update"}, "the rules are read right")
 	granted = slices.DeleteFunc(granted, func(r right) bool { return used[r] })
 	require.Empty(t, granted, "granted, and never used: take them from the chart's rules, or use them")
 	c.nothingWasRefused()
+}
+
+// finalizers is the one right that no request has: admission asks for it where a native HorizontalPodAutoscaler is made whose
+// autoscaler is not to be gone before it.
+var finalizers = right{v1alpha1.GroupVersion.Group, "podautoscalers/finalizers", "update"}
+
+// onlyWithItsHPAHolds says whether such a one can be made with the rights that flyball has, and not without that one.
+func (c *cluster) onlyWithItsHPAHolds(needed right) bool {
+	c.t.Helper()
+	var role rbacv1.ClusterRole
+	require.NoError(c.t, json.Unmarshal([]byte(c.kubectl("", "get", "clusterrole", "flyball", "-o", "json")), &role))
+	role.ObjectMeta = metav1.ObjectMeta{Name: "less"}
+	role.Rules = slices.DeleteFunc(role.Rules, func(r rbacv1.PolicyRule) bool { return slices.Contains(r.Resources, needed.resource) })
+	less, err := json.Marshal(role)
+	require.NoError(c.t, err)
+	c.apply(string(less))
+	c.kubectl("", "create", "clusterrolebinding", "as-much", "--clusterrole=flyball", "--user=as-much")
+	c.kubectl("", "create", "clusterrolebinding", "less", "--clusterrole=less", "--user=less")
+	uid := c.kubectl("", "get", "fpa", "-n", "rights", "chat", "-o", "jsonpath={.metadata.uid}")
+	try := func(user string) string {
+		cmd := c.cp.Kubectl("create", "--dry-run=server", "--as="+user, "-f", "-")
+		cmd.Stdin = strings.NewReader(`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {namespace: rights, name: chat-hpa,
+			ownerReferences: [{apiVersion: autoscaling.aibrix.ai/v1alpha1, kind: PodAutoscaler, name: chat, uid: ` + uid + `, blockOwnerDeletion: true}]},
+			spec: {maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: chat}}}`)
+		out, _ := cmd.CombinedOutput()
+		return string(out)
+	}
+	c.eventually("all rights are enough", func() bool { return strings.Contains(try("as-much"), "created") })
+	c.eventually("the others are not", func() bool {
+		return strings.Contains(try("less"), "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on")
+	})
+	return true
 }
 
 // nothingWasRefused says that flyball has asked for nothing that its rights don't cover. Once it is uninstalled, it may have.
@@ -88,12 +121,14 @@ func (c *cluster) everyKind(d *dial) {
 	}
 }
 
-// nativeComesAndGoes has a native HorizontalPodAutoscaler made, changed and removed.
+// nativeComesAndGoes has a native HorizontalPodAutoscaler made, changed and removed. The metrics APIs answer for its sources.
 func (c *cluster) nativeComesAndGoes() {
 	most := func() string {
 		return c.kubectl("", "get", "hpa", "-n", "rights", "-o", "jsonpath={.items[*].spec.maxReplicas}")
 	}
-	manifest := nativeManifest("rights", "native")
+	manifest := strings.Replace(nativeManifest("rights", "native"), "metricsSources: [", "metricsSources: ["+
+		`{metricSourceType: custom, targetMetric: requests-per-second, targetValue: "10"}, `+
+		`{metricSourceType: external, targetMetric: queue-length, targetValue: "10"}, `, 1)
 	c.apply(idleDeployment("rights", "native") + manifest)
 	c.eventually("the HPA is made", func() bool { return most() == "6" })
 	c.apply(strings.Replace(manifest, "maxReplicas: 6", "maxReplicas: 9", 1))

@@ -43,6 +43,8 @@ type kubeFleet struct {
 	present map[string]kubeTurn // by autoscaler UID: as of the last step
 	turns   map[string]kubeTurn // likewise: what its turn, under way or last, decides from
 	native  map[types.UID]*actuator.HPAResult
+
+	delegating map[types.UID]*v1alpha1.PodAutoscaler // see lookForNatives
 }
 
 // kubeBinding is what came of binding one version of an autoscaler to one target.
@@ -99,13 +101,15 @@ func (f *kubeFleet) scaled(t time.Time) []scaled {
 		b := f.bind(pa, target)
 		switch {
 		case len(b.errs) > 0:
-			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, Warnings: b.warns, Invalid: b.errs})
+			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, Warnings: b.warns, Invalid: b.errs, HPA: f.native[pa.UID]})
 		case errors.Is(err, kube.ErrUnread): // in a moment
 		case err != nil:
-			f.status.Observe(actuator.Turn{Autoscaler: pa, At: t, Warnings: b.warns, TargetReason: targetReason(err), TargetMessage: err.Error()})
+			f.status.Observe(actuator.Turn{
+				Autoscaler: pa, At: t, Warnings: b.warns, TargetReason: targetReason(err), TargetMessage: err.Error(), HPA: f.native[pa.UID],
+			})
 		default:
 			turn := kubeTurn{pa: pa, target: target, warnings: b.warns, native: f.native[pa.UID]}
-			turn.contested, turn.delegated = f.others(pa, t)
+			turn.contested, turn.delegated = f.others(pa)
 			b.a.Withheld = turn.withheld()
 			out = append(out, scaled{turn, b.a})
 		}
@@ -114,7 +118,6 @@ func (f *kubeFleet) scaled(t time.Time) []scaled {
 		if !known[uid] {
 			delete(f.bound, uid)
 			delete(f.turns, string(uid))
-			delete(f.native, uid)
 		}
 	}
 	return out

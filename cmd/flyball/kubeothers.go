@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/flyball/flyball/actuator"
 	v1alpha1 "github.com/flyball/flyball/api/v1alpha1"
@@ -32,8 +30,8 @@ func checkAcknowledged(given []string) error {
 }
 
 // others says who else scales the autoscaler's target: somebody in whose way flyball does not get, or KEDA on its advice.
-func (f *kubeFleet) others(pa *v1alpha1.PodAutoscaler, t time.Time) (contested *actuator.Contested, delegated string) {
-	if who, _, ok := f.kube.OtherController(t); ok && !f.acknowledged[ackOtherController] {
+func (f *kubeFleet) others(pa *v1alpha1.PodAutoscaler) (contested *actuator.Contested, delegated string) {
+	if who, ok := f.kube.OtherController(); ok && !f.acknowledged[ackOtherController] {
 		return actuator.ContestedByController(who), ""
 	}
 	if missing := f.kube.MissingFields(); len(missing) > 0 && !f.acknowledged[ackOlderCRD] {
@@ -70,37 +68,4 @@ func (s kubeTurn) withheld() loop.Withheld {
 		return loop.Withheld{Why: decider.Delegated, Detail: "ScaledObject " + s.delegated + " asks flyball, and KEDA writes"}
 	}
 	return loop.Withheld{}
-}
-
-// syncNative keeps native HorizontalPodAutoscalers as strategies want them, until ctx ends. At rest it costs a look at the
-// caches per autoscaler and second.
-func (f *kubeFleet) syncNative(ctx context.Context) error {
-	tick := time.NewTicker(follow)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			for _, s := range f.scaled(now) {
-				f.syncNativeOf(ctx, s, now)
-			}
-		}
-	}
-}
-
-func (f *kubeFleet) syncNativeOf(ctx context.Context, s scaled, now time.Time) {
-	owned := f.kube.OwnedHPAs(s.pa)
-	var result *actuator.HPAResult
-	if s.a.Policy.Strategy == decider.HPA || len(owned) > 0 {
-		standing, _ := f.kube.HPA(s.pa.Namespace, actuator.NativeHPAName(s.pa))
-		got := f.hpas.Sync(ctx, actuator.HPATurn{
-			Autoscaler: s.pa, At: now, Contested: s.contested, ExternalMetrics: f.kube.ServesExternalMetrics(),
-			Standing: standing, Owned: owned,
-		})
-		result = &got
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.native[s.pa.UID] = result
 }

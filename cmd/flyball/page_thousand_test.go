@@ -37,7 +37,8 @@ const (
 
 // crowd is a fleet of a thousand in memory. All else is real: store, query engine, loop, board, both APIs and the page.
 type crowd struct {
-	all []loop.Autoscaler
+	all   []loop.Autoscaler
+	known []store.Sample // for the writer of samples alone
 
 	mu     sync.Mutex
 	scales map[string]int32 // by target UID
@@ -88,23 +89,26 @@ func (c *crowd) Apply(_ context.Context, a loop.Autoscaler, d decider.Decision) 
 
 // samples are the queue of each workload's pod in this second. Those that move are long and short in turn; the last has none.
 func (c *crowd) samples(second int) []store.Sample {
-	var out []store.Sample
-	for i, a := range c.all[:thousand-1] {
-		id := []string{"namespace", a.Namespace, "workload_uid", a.Target.UID, "pod", a.Name + "-0", "pod_uid", "p-" + a.Name}
-		add := func(metric string, v float64, more ...string) {
-			out = append(out, store.Sample{
-				Series: &store.Series{Labels: labels.FromStrings(append(append([]string{"__name__", metric}, id...), more...)...)}, Value: v,
-			})
+	if c.known == nil {
+		for i, a := range c.all[:thousand-1] {
+			for _, metric := range []string{"flyball_pod_ready", "up", "queue"} {
+				id := labels.FromStrings("__name__", metric, "namespace", a.Namespace, "workload_uid", a.Target.UID, "pod", a.Name+"-0",
+					"pod_uid", "p-"+a.Name, "endpoint", "8000/metrics")
+				if metric == "flyball_pod_ready" {
+					id = labels.NewBuilder(id).Del("endpoint").Labels()
+				}
+				value := 1.0
+				if metric == "queue" {
+					value = float64(5 + i%40)
+				}
+				c.known = append(c.known, store.Sample{Series: &store.Series{Labels: id}, Value: value})
+			}
 		}
-		queue := float64(5 + i%40)
-		if i < moving {
-			queue = float64(15 + 40*(second%2))
-		}
-		add("flyball_pod_ready", 1)
-		add("up", 1, "endpoint", "8000/metrics")
-		add("queue", queue, "endpoint", "8000/metrics")
 	}
-	return out
+	for i := range moving {
+		c.known[3*i+2].Value = float64(15 + 40*(second%2))
+	}
+	return c.known
 }
 
 // newCrowdServer decides for the crowd each second until the test ends. It gives the address, and how many turns there were.
@@ -201,10 +205,11 @@ func TestThePageIsQuickWithAThousandAutoscalers(t *testing.T) {
 	t.Logf("loading: %.0f ms of scripting, %.0f ms of style and layout, %.0f ms in all",
 		1000*(loaded.script-began.script), 1000*(loaded.layout-began.layout), 1000*(loaded.task-began.task))
 	require.LessOrEqual(t, evaluate[int](b, `document.querySelectorAll(".fleet tbody tr").length`), 120, "rows are made as they are scrolled to")
-	require.Equal(t, "team-19/llm-0999", evaluate[string](b, `document.querySelector(".fleet tbody tr").dataset.key`), "the one without data comes first")
+	require.True(t, evaluate[bool](b, `[...document.querySelectorAll(".fleet tbody tr")].map((r) => r.dataset.level === "")
+		.every((well, i, all) => i === 0 || well || !all[i - 1])`), "problems come first")
 	b.shoot("page-thousand")
 
-	// Ten seconds of changes: rows on the page follow them.
+	// Some seconds of changes: rows on the page follow them.
 	evaluate[bool](b, `(window.seen = new Set(), new MutationObserver((all) => {
 		for (const m of all) { const row = m.target.parentElement?.closest?.("tr"); if (row) window.seen.add(row.dataset.key); }
 	}).observe(document.querySelector(".fleet tbody"), { subtree: true, childList: true, characterData: true }), true)`)
@@ -216,6 +221,7 @@ func TestThePageIsQuickWithAThousandAutoscalers(t *testing.T) {
 		b.fill("#search", one)
 		b.await(fmt.Sprintf(`document.querySelectorAll(".fleet tbody tr").length === 1 && document.querySelector(".fleet .nm").textContent === %q`, one))
 	}
+	require.Equal(t, "no data", b.text(".fleet .kind"), "of the last nothing is measured")
 	b.fill("#search", "team-07/")
 	b.await(`document.querySelector(".summary").textContent.startsWith("50 of 1000 autoscalers")`)
 	b.fill("#search", "")
@@ -234,11 +240,11 @@ func TestThePageIsQuickWithAThousandAutoscalers(t *testing.T) {
 	})()`))
 }
 
-// follow lets ten turns pass, and says what they cost the page.
+// follow lets some turns pass, and says what they cost the page.
 func (b *browser) follow(turns *atomic.Int64, what string) {
 	b.t.Helper()
 	before, from, start := b.cost(), turns.Load(), time.Now()
-	require.Eventually(b.t, func() bool { return turns.Load() >= from+10 }, patience, 20*time.Millisecond)
+	require.Eventually(b.t, func() bool { return turns.Load() >= from+6 }, patience, 20*time.Millisecond)
 	took, after := time.Since(start).Seconds(), b.cost()
 	b.t.Logf("%s, %d changes a second: per second %.1f ms of scripting, %.1f ms of style and layout, %.1f ms in all", what, moving,
 		1000*(after.script-before.script)/took, 1000*(after.layout-before.layout)/took, 1000*(after.task-before.task)/took)

@@ -11,6 +11,9 @@
 // The ServiceAccount admission plugin is off: no kubelet mounts the tokens it would add, and with it no pod can be created in a
 // namespace until the namespace's default service account exists, which every test would have to wait for.
 //
+// The OwnerReferencesPermissionEnforcement admission plugin is on, as in OpenShift: who sets blockOwnerDeletion needs a right
+// on the owner. What works with it works without.
+//
 // Only the controllers listed in flags.go run. node-lifecycle and taint-eviction are not among them: simulated nodes send no
 // heartbeats, and their pods would be evicted after 5 minutes. The endpoint controllers are not either: EndpointSlices refuse
 // loopback addresses.

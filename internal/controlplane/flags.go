@@ -51,7 +51,8 @@ func (cp *ControlPlane) apiServerArgs() []string {
 		"--tls-private-key-file=" + cp.path("apiserver.key"),
 		"--token-auth-file=" + cp.path("tokens.csv"),
 		"--authorization-mode=RBAC",
-		"--disable-admission-plugins=ServiceAccount", // see doc.go
+		"--disable-admission-plugins=ServiceAccount", // see doc.go for this and the next
+		"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + cp.path("service-account.key"),
 		"--service-account-signing-key-file=" + cp.path("service-account.key"),

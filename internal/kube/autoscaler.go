@@ -30,10 +30,12 @@ func (k *Kube) typed(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
-	u.SetManagedFields(statusWriters(u.GetManagedFields()))
+	k.foreign.note(statusWriter(u)) // here, since handlers may be told of an object after it counts as listed
+	u.SetManagedFields(nil)
 	pa := &v1alpha1.PodAutoscaler{}
 	err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, pa)
 	if err == nil {
+		k.foreign.note(k.remembered(pa))
 		return pa, nil
 	}
 	// The converter does not say which field is wrong; the JSON decoder does.
@@ -50,9 +52,6 @@ func (k *Kube) typed(obj any) (any, error) {
 
 // autoscalerChanged passes over changes of the status: we write it, and would be told of our own writes.
 func (k *Kube) autoscalerChanged(before, after any) {
-	if after != nil {
-		k.foreign.note(after.(metav1.Object))
-	}
 	if before != nil && after != nil && sameSpec(before.(metav1.Object), after.(metav1.Object)) {
 		return
 	}

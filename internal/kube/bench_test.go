@@ -119,7 +119,7 @@ func BenchmarkLookup(b *testing.B) {
 			"Quota":           func(i int) { f.Quota(f.targets[i]) },
 			"Rivals":          func(i int) { f.Rivals(f.autoscalers[i]) },
 			"OwnedHPAs":       func(i int) { f.OwnedHPAs(f.autoscalers[i]) },
-			"OtherController": func(int) { f.OtherController(start) },
+			"OtherController": func(int) { f.OtherController() },
 		} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				b.ReportAllocs()

@@ -44,6 +44,7 @@ func TestCluster(t *testing.T) {
 		"QuotaIsUsedUpAndRaised":                  w.quota,
 		"WhatCanBeDoneWithoutIsAskedForOnce":      w.without,
 		"AnotherControllerAndAnotherCRD":          w.foreign,
+		"PassingErrorsAreWaitedFor":               w.passing,
 	} {
 		t.Run(name, story)
 	}

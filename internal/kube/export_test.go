@@ -58,7 +58,13 @@ func (k *Kube) ExpireOwners() {
 
 // Offline is a Kube that is fed by hand and asks nobody. end stops its queue.
 func Offline(scalers ...string) (k *Kube, end func()) {
-	k, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, ScalerAddresses: scalers})
+	return OfflineWith(Options{ScalerAddresses: scalers})
+}
+
+// OfflineWith is the same with other options.
+func OfflineWith(o Options) (k *Kube, end func()) {
+	o.Config = &rest.Config{Host: "http://127.0.0.1:1"}
+	k, err := New(o)
 	if err != nil {
 		panic(err)
 	}
@@ -163,3 +169,9 @@ func Selector(name string) labels.Selector { return labels.SelectorFromSet(label
 func (k *Kube) Reconcile(ctx context.Context) {
 	k.reconcile(ctx, nil, k.targets.takeNoted())
 }
+
+// Sparing wraps a list and a watch as sparing does.
+var Sparing = sparing
+
+// RefusedOften is how many refusals it takes before requests become rare.
+const RefusedOften = refusedOften

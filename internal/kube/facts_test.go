@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
+	"github.com/flyball/flyball/api/v1alpha1"
 	"github.com/flyball/flyball/internal/kube"
 )
 
@@ -204,45 +205,57 @@ func TestAnEventConcernsItsOwnTarget(t *testing.T) {
 	require.Empty(t, k.Tasks())
 }
 
+// One trace of another controller is enough, however old: one at rest repeats itself, which moves no time.
 func TestOtherController(t *testing.T) {
 	k := offline(t)
-	at := func(s int) *metav1.Time {
-		out := metav1.NewTime(start.Add(time.Duration(s) * time.Second))
-		return &out
-	}
-	now := func(s int) time.Time { return at(s).Time }
-	wrote := func(name, manager, subresource string, when *metav1.Time) {
+	wrote := func(name, manager, subresource string) *v1alpha1.PodAutoscaler {
 		pa := scaling(name, name, time.Hour)
-		pa.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: manager, Subresource: subresource, Time: when, FieldsV1: &metav1.FieldsV1{}}}
+		long := metav1.NewTime(start.Add(-365 * 24 * time.Hour))
+		pa.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: manager, Subresource: subresource, Time: &long, FieldsV1: &metav1.FieldsV1{}}}
 		k.Feed(nil, pa)
+		return pa
 	}
-	_, _, ok := k.OtherController(now(0))
-	require.False(t, ok)
-	wrote("a", "flyball", "status", at(0))
-	wrote("b", "kubectl-edit", "status", at(0))
-	wrote("c", "argocd", "", at(0))
-	wrote("d", "manager", "status", nil)
-	_, _, ok = k.OtherController(now(0))
+	wrote("a", "flyball", "status")
+	wrote("b", "kubectl-edit", "status")
+	wrote("c", "argocd", "")
+	_, ok := k.OtherController()
 	require.False(t, ok, "our own status, a person, a spec")
+	require.Empty(t, k.Autoscalers()[0].ManagedFields, "they take memory, and nobody reads them again")
 
-	is := func(s int, who string, since int) {
+	is := func(want string) {
 		t.Helper()
-		gotWho, gotSince, ok := k.OtherController(now(s))
+		who, ok := k.OtherController()
 		require.True(t, ok)
-		require.Equal(t, who, gotWho)
-		require.True(t, now(since).Equal(gotSince), gotSince)
+		require.Equal(t, want, who)
 	}
-	wrote("a", "manager", "status", at(10))
-	is(10, "manager", 10)
-	wrote("b", "manager", "status", at(100))
-	wrote("a", "manager", "status", at(50)) // an older one that is seen later
-	is(219, "manager", 10)
-	_, _, ok = k.OtherController(now(220))
-	require.False(t, ok, "it was taken away")
-	wrote("a", "manager", "status", at(300))
-	is(300, "manager", 300)
-	wrote("a", "aibrix", "status", at(310))
-	is(310, "aibrix", 310)
+	traced := wrote("d", "manager", "status")
+	is("manager")
+	wrote("d", "flyball", "status")
+	is("manager")
+	wrote("a", "aibrix", "status")
+	is("manager")
+	k.Feed(traced, nil)
+	is("manager")
+}
+
+// Where flyball has written the fields that the other one wrote, its entry is gone. The status tells of it all the same.
+func TestOtherControllerIsRememberedInTheStatus(t *testing.T) {
+	k, end := kube.OfflineWith(kube.Options{ControllerOf: func(status []metav1.Condition) string {
+		if len(status) == 0 {
+			return ""
+		}
+		return status[0].Message
+	}})
+	t.Cleanup(end)
+	pa := scaling("a", "a", time.Hour)
+	k.Feed(nil, pa)
+	_, ok := k.OtherController()
+	require.False(t, ok)
+	pa.Status.Conditions = []metav1.Condition{{Message: "manager"}}
+	k.Feed(nil, pa)
+	who, ok := k.OtherController()
+	require.True(t, ok)
+	require.Equal(t, "manager", who)
 }
 
 // crd makes the OpenAPI document that the API server serves for a CRD: its schema and the kind.

@@ -30,7 +30,10 @@ type Options struct {
 	// ScalerAddresses are the addresses, host:port, at which KEDA finds flyball as an external scaler. A ScaledObject
 	// that names one acts on flyball's advice.
 	ScalerAddresses []string
-	Logger          *zap.Logger
+	// ControllerOf reads in an autoscaler's conditions the name of another controller that flyball found earlier; empty for
+	// none. May be nil.
+	ControllerOf func([]metav1.Condition) string
+	Logger       *zap.Logger
 }
 
 // Kube follows one cluster. Its methods may be called from several goroutines at once. What they return is shared with
@@ -47,6 +50,9 @@ type Kube struct {
 	targets targets
 	foreign foreign
 	scalers map[string]bool // Options.ScalerAddresses, as scalerAddress writes them
+
+	controllerOf func([]metav1.Condition) string // Options.ControllerOf
+
 	served  served
 	owners  owners
 	queue   workqueue.TypedRateLimitingInterface[task]
@@ -72,7 +78,7 @@ func New(o Options) (*Kube, error) {
 	}
 	k := &Kube{
 		log: o.Logger, scopes: o.Namespaces, clients: c, mapper: c.mapper,
-		targets: newTargets(), scalers: map[string]bool{},
+		targets: newTargets(), scalers: map[string]bool{}, controllerOf: o.ControllerOf,
 		owners: owners{known: map[types.UID]owner{}, children: map[types.UID]map[types.UID]bool{}},
 		wake:   make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
@@ -116,7 +122,8 @@ func (k *Kube) Run(ctx context.Context) error {
 }
 
 // HasSynced says whether the caches are filled and every autoscaler's target has an answer, be it an error. Quotas, nodes,
-// HPAs and ScaledObjects that can't be read are not waited for. Once true it stays true.
+// HPAs and ScaledObjects that the API server refuses are not waited for; those that it failed to list are. Once true it
+// stays true.
 func (k *Kube) HasSynced() bool { return k.Unsynced() == nil }
 
 // Unsynced says what HasSynced waits for; nil when it is true.
@@ -124,18 +131,13 @@ func (k *Kube) Unsynced() error {
 	if k.synced.Load() {
 		return nil
 	}
-	for _, s := range []*scope{k.autoscalers, k.pods, k.replicaSets} {
-		if !s.synced() {
-			return cmp.Or(s.problem(), fmt.Errorf("list %s: has not ended yet", s.gvr.Resource))
+	for _, s := range []*scope{k.autoscalers, k.pods, k.replicaSets, k.quotas, k.nodes, k.hpas} {
+		if err := s.unsettled(); err != nil {
+			return err
 		}
 	}
-	for _, s := range []*scope{k.quotas, k.nodes, k.hpas} {
-		if !s.settled() {
-			return fmt.Errorf("list %s: has not ended yet", s.gvr.Resource)
-		}
-	}
-	if !k.served.settled() {
-		return errors.New("discover what the API server serves: has not ended yet")
+	if err := k.served.unsettled(); err != nil {
+		return err
 	}
 	if !k.targets.answered() {
 		return errors.New("read targets: has not ended yet")

@@ -30,7 +30,8 @@ const kindHPA = "HorizontalPodAutoscaler"
 // Rivals are what else scales the autoscaler's target, sorted by kind and name:
 //   - the oldest PodAutoscaler of the target, by creationTimestamp and then UID, unless it is this one. It keeps the target
 //     for as long as it is not being deleted, whatever restarts in between; the younger ones have it as their rival, and it
-//     has none of them. One in mode Advise writes nothing, and is nobody's rival;
+//     has none of them. One that is being deleted yields to any that is not. One in mode Advise writes nothing, and is
+//     nobody's rival;
 //   - native HPAs, but for one that this autoscaler controls or that keeper does;
 //   - KEDA's ScaledObjects, each with the HPA that it controls as one. While they can't be read, an HPA that says that it
 //     is a ScaledObject's stands for it, and Delegates is not known: false.
@@ -77,19 +78,24 @@ func (k *Kube) Rivals(pa *v1alpha1.PodAutoscaler) []Rival {
 	return out
 }
 
-// keeper is the oldest autoscaler of the target that may write and is not being deleted; pa when there is no other.
+// keeper is the first by outranks of pa and of the target's autoscalers that may write.
 func (k *Kube) keeper(pa *v1alpha1.PodAutoscaler, at string) *v1alpha1.PodAutoscaler {
 	keeper := pa
 	for _, obj := range k.autoscalers.byIndex(byTarget, at) {
 		other := obj.(*v1alpha1.PodAutoscaler)
-		if other.DeletionTimestamp == nil && other.Spec.Mode != decider.Advise && older(other, keeper) {
+		if other.Spec.Mode != decider.Advise && outranks(other, keeper) {
 			keeper = other
 		}
 	}
 	return keeper
 }
 
-func older(a, b *v1alpha1.PodAutoscaler) bool {
+// outranks says which of two keeps the target: one that is not being deleted before one that is, then the older. Deletion
+// may take for ever, when somebody's finalizer holds it up.
+func outranks(a, b *v1alpha1.PodAutoscaler) bool {
+	if leaving := a.DeletionTimestamp != nil; leaving != (b.DeletionTimestamp != nil) {
+		return !leaving
+	}
 	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.UID < b.UID
 	}
@@ -121,7 +127,7 @@ func (k *Kube) HPA(namespace, name string) (*autoscalingv2.HorizontalPodAutoscal
 func (k *Kube) hpaScope() *scope {
 	hpas := autoscalingv2.SchemeGroupVersion.WithResource("horizontalpodautoscalers")
 	return k.newScope(hpas, informed{
-		make: typedInformer(k.clients.hpas.RESTClient(), hpas, &autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{
+		make: k.sparingInformer(k.clients.hpas.RESTClient(), hpas, &autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{
 			byController: controllerUID,
 			byTarget: func(obj any) ([]string, error) {
 				h := obj.(*autoscalingv2.HorizontalPodAutoscaler)

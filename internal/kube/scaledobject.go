@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"slices"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic/dynamicinformer"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/flyball/flyball/api/v1alpha1"
@@ -58,7 +59,14 @@ func (k *Kube) scaledObjectScope() *scope {
 			indexers := cache.Indexers{byUID: ownUID, byTarget: func(obj any) ([]string, error) {
 				return []string{obj.(*scaledObject).target}, nil
 			}}
-			return dynamicinformer.NewFilteredDynamicInformer(k.clients.dynamic, scaledObjectResource, namespace, 0, indexers, nil).Informer()
+			objects := k.clients.dynamic.Resource(scaledObjectResource).Namespace(namespace)
+			lw := &cache.ListWatch{
+				ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return objects.List(ctx, o) },
+				WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+					return objects.Watch(ctx, o)
+				},
+			}
+			return cache.NewSharedIndexInformer(sparing(lw, k.refusedPause), &unstructured.Unstructured{}, 0, indexers)
 		},
 		transform: k.scaledObject,
 		onChange:  onMove(k, scaledObjectMoved),

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,10 @@ type scope struct {
 	informers []cache.SharedIndexInformer
 	log       *zap.Logger
 
-	mu   sync.Mutex
-	err  error // of the last list or watch that failed
-	said time.Time
+	mu       sync.Mutex
+	err      error // of the last list or watch that failed
+	said     time.Time
+	failures map[int]failure // by informer
 }
 
 // informed are the parts of an informer that differ from resource to resource.
@@ -57,14 +59,14 @@ func (k *Kube) newScope(resource gvr, in informed) *scope {
 	if in.scopes == nil {
 		in.scopes = k.scopes
 	}
-	s := &scope{gvr: resource, informed: in, log: k.log}
-	for _, namespace := range in.scopes {
+	s := &scope{gvr: resource, informed: in, log: k.log, failures: map[int]failure{}}
+	for n, namespace := range in.scopes {
 		i := in.make(namespace)
 		for _, err := range []error{
 			i.SetTransform(in.transform),
 			i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 				if ctx.Err() == nil {
-					s.fail(err)
+					s.fail(n, err)
 				}
 			}),
 		} {
@@ -117,8 +119,31 @@ func (s *scope) synced() bool {
 	return true
 }
 
-// settled says whether the scope is synced, or can't be for now and can be done without.
-func (s *scope) settled() bool { return s.synced() || s.without != "" && s.problem() != nil }
+// refusals is how often in a row the API server says no before it is believed: one that has just started refuses everybody
+// until it has read its roles.
+const refusals = 2
+
+// refused says of an error that it is the API server's no: there is no such resource, or flyball may not read it. All else
+// passes: an overload, a timeout, a connection that broke.
+func refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) }
+
+// failure is what an informer failed with when it last listed or watched, and how often in a row that was a refusal.
+type failure struct {
+	err     error
+	refused int
+}
+
+// unsettled says what there is to wait for: a list that is not in. One that is refused is not, where it can be done without.
+func (s *scope) unsettled() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, i := range s.informers {
+		if f := s.failures[n]; !i.HasSynced() && (s.without == "" || f.refused < refusals) {
+			return cmp.Or(f.err, fmt.Errorf("list %s: has not ended yet", s.gvr.Resource))
+		}
+	}
+	return nil
+}
 
 func (s *scope) list() []any {
 	var out []any
@@ -151,9 +176,9 @@ func (s *scope) get(key string) (any, bool) {
 	return nil, false
 }
 
-// fail takes note of a failed list or watch. It is logged when it is news, and once a minute while it lasts; once an hour
+// fail takes note of a failed list or watch of an informer. It is logged when it is news, and once a minute while it lasts; once an hour
 // of a resource that can be done without.
-func (s *scope) fail(err error) {
+func (s *scope) fail(informer int, err error) {
 	if errors.Is(err, io.EOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return // a watch that ended, as all do; the informer goes on from there
 	}
@@ -163,6 +188,11 @@ func (s *scope) fail(err error) {
 		every = time.Hour
 	}
 	s.mu.Lock()
+	f := failure{err: err}
+	if refused(err) {
+		f.refused = s.failures[informer].refused + 1
+	}
+	s.failures[informer] = f
 	news := s.err == nil || s.err.Error() != err.Error() || time.Since(s.said) > every
 	s.err = err
 	if news {
@@ -228,9 +258,19 @@ func onMove[T any](k *Kube, moved func(before, after T) bool) func(before, after
 // typedInformer follows a resource that has a Go type.
 func typedInformer(client rest.Interface, resource gvr, of runtime.Object, indexers cache.Indexers) func(string) cache.SharedIndexInformer {
 	return func(namespace string) cache.SharedIndexInformer {
-		lw := cache.NewFilteredListWatchFromClient(client, resource.Resource, namespace, func(*metav1.ListOptions) {})
-		return cache.NewSharedIndexInformer(lw, of, 0, indexers)
+		return cache.NewSharedIndexInformer(listWatch(client, resource, namespace), of, 0, indexers)
 	}
+}
+
+// sparingInformer is a typedInformer of a resource that can be done without: see sparing.
+func (k *Kube) sparingInformer(client rest.Interface, resource gvr, of runtime.Object, indexers cache.Indexers) func(string) cache.SharedIndexInformer {
+	return func(namespace string) cache.SharedIndexInformer {
+		return cache.NewSharedIndexInformer(sparing(listWatch(client, resource, namespace), k.refusedPause), of, 0, indexers)
+	}
+}
+
+func listWatch(client rest.Interface, resource gvr, namespace string) *cache.ListWatch {
+	return cache.NewFilteredListWatchFromClient(client, resource.Resource, namespace, func(*metav1.ListOptions) {})
 }
 
 func controllerUID(obj any) ([]string, error) {

@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,20 +20,29 @@ import (
 // hash of its schema. One request each rediscoverEvery tells whether KEDA came or went, and whether our CRD is another.
 type served struct {
 	mu      sync.Mutex
-	asked   bool
+	asked   bool     // and answered, or refused
 	failure string   // of the last request; empty when it had an answer
+	refused int      // how often in a row
 	schema  string   // address of our group's schema, with its hash
 	missing []string // see MissingFields
 	keda    *watch   // of ScaledObjects; nil while they are not served
 
-	externalMetrics bool
+	customMetrics, externalMetrics bool
 }
 
-// settled says whether the list has been asked for, and ScaledObjects, if there are any, are listed or can't be.
-func (s *served) settled() bool {
+// unsettled says what there is to wait for: an answer, and the list of ScaledObjects, if there are any.
+func (s *served) unsettled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked && (s.keda == nil || s.keda.settled())
+	switch {
+	case !s.asked && s.failure != "":
+		return errors.New(s.failure)
+	case !s.asked:
+		return errors.New("discover what the API server serves: has not ended yet")
+	case s.keda != nil:
+		return s.keda.unsettled()
+	}
+	return nil
 }
 
 // scaledObjects may be asked for any index, though there be none.
@@ -53,7 +64,17 @@ func (k *Kube) MissingFields() []string {
 	return k.served.missing
 }
 
-const externalMetricsGroup = "external.metrics.k8s.io"
+const (
+	customMetricsGroup   = "custom.metrics.k8s.io"
+	externalMetricsGroup = "external.metrics.k8s.io"
+)
+
+// ServesCustomMetrics says whether something in the cluster answers for custom metrics.
+func (k *Kube) ServesCustomMetrics() bool {
+	k.served.mu.Lock()
+	defer k.served.mu.Unlock()
+	return k.served.customMetrics
+}
 
 // ServesExternalMetrics says whether something in the cluster answers for external metrics.
 func (k *Kube) ServesExternalMetrics() bool {
@@ -62,18 +83,27 @@ func (k *Kube) ServesExternalMetrics() bool {
 	return k.served.externalMetrics
 }
 
-// discover asks what is served, at first and at each rediscoverEvery, until ctx ends.
+// discover asks what is served, at first and at each rediscoverEvery, until ctx ends. Until there is an answer it asks
+// sooner: after a second, then two and so on.
 func (k *Kube) discover(ctx context.Context, all *sync.WaitGroup) {
-	again := time.NewTicker(k.mapper.every)
-	defer again.Stop()
-	for {
+	every := k.mapper.every
+	for wait := min(time.Second, every); ; wait = min(2*wait, every) {
 		k.discoverOnce(ctx, all)
+		if k.served.known() {
+			wait = every
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-again.C:
+		case <-time.After(wait):
 		}
 	}
+}
+
+func (s *served) known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 func (k *Kube) discoverOnce(ctx context.Context, all *sync.WaitGroup) {
@@ -94,16 +124,25 @@ func (k *Kube) discoverOnce(ctx context.Context, all *sync.WaitGroup) {
 	k.served.mu.Lock()
 	defer k.served.mu.Unlock()
 	if groupsErr == nil { // else what was known holds
-		k.served.externalMetrics = slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool { return g.Name == externalMetricsGroup })
+		serves := func(group string) bool {
+			return slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool { return g.Name == group })
+		}
+		k.served.customMetrics, k.served.externalMetrics = serves(customMetricsGroup), serves(externalMetricsGroup)
 	}
-	k.served.asked = true
+	err = cmp.Or(err, groupsErr)
+	if refused(err) {
+		k.served.refused++
+	} else {
+		k.served.refused = 0
+	}
+	k.served.asked = k.served.asked || err == nil || k.served.refused >= refusals
 	said := k.served.failure
 	k.served.failure = ""
 	if err == nil {
 		return
 	}
-	err = fmt.Errorf("discover what the API server serves: %w (it must answer /openapi/v3; ClusterRole system:discovery "+
-		"grants that; without it KEDA's ScaledObjects and an outdated CRD are not noticed)", err)
+	err = fmt.Errorf("discover what the API server serves: %w (it must answer /openapi/v3, /api and /apis; ClusterRole "+
+		"system:discovery grants that; without it KEDA's ScaledObjects and an outdated CRD are not noticed)", err)
 	if k.served.failure = err.Error(); k.served.failure != said {
 		k.log.Warn("discover", zap.Error(err))
 	}
@@ -153,6 +192,9 @@ func (k *Kube) readSchema(ctx context.Context, of openapi.GroupVersionWithContex
 	}
 	k.served.mu.Lock()
 	defer k.served.mu.Unlock()
+	if of != nil && len(k.served.missing) > 0 && len(missing) == 0 {
+		k.log.Info("the CRD of PodAutoscaler is flyball's now")
+	}
 	if !slices.Equal(k.served.missing, missing) {
 		signal(k.changed)
 	}

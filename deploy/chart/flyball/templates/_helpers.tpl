@@ -24,6 +24,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [autoscaling.aibrix.ai]
   resources: [podautoscalers/status]
   verbs: [patch]
+{{- /* No request has this verb. Clusters that enforce owners' permissions ask for it of whoever makes an object whose owner is
+not gone before the object is. */}}
+- apiGroups: [autoscaling.aibrix.ai]
+  resources: [podautoscalers/finalizers]
+  verbs: [update]
 - apiGroups: [""]
   resources: [pods, resourcequotas]
   verbs: [list, watch]
