@@ -17,6 +17,8 @@ import (
 const unknownField = "unknown field"
 
 // FieldError is what keeps a document from being read: a field that does not exist, or one of the wrong type.
+//
+// +kubebuilder:object:generate=false
 type FieldError struct {
 	Field string // such as spec.metricsSources[0].port
 	Text  string // what is wrong and what to write instead

@@ -125,7 +125,7 @@ func TestAStepBeyondWhatThereIsAlerts(t *testing.T) {
 		least, takes           int32
 	}
 	fleets := []fleet{
-		{"stepgpus", "embed", "PodsUnschedulable", "pods are unschedulable", 1, 3},
+		{"stepgpus", "embed", "PodsUnschedulable", "unschedulable, so more would only wait too", 1, 3},
 		{"stepquota", "code", "QuotaExhausted", "the ResourceQuota gpus admits at most 2", 0, 2},
 	}
 	load := func(f fleet, pods int32) { d.set("/"+f.name, max(0, 10*float64(pods)-5)) }

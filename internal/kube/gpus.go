@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/flyball/flyball/internal/kube/quota"
 )
 
 // GPUModel is what the nodes have of one kind of GPU.
@@ -130,7 +132,7 @@ func (k *Kube) GPUs() []GPUModel {
 func (k *Kube) gpusRequested(node string) corev1.ResourceList {
 	sum := corev1.ResourceList{}
 	for _, obj := range k.pods.byIndex(byNode, node) {
-		add(sum, podUse(obj.(*corev1.Pod)).requests)
+		quota.Add(sum, quota.Requests(obj.(*corev1.Pod)))
 	}
 	return sum
 }

@@ -70,11 +70,11 @@ func (w *world) passing(t *testing.T) {
 	k, err := kube.New(kube.Options{Config: config, Namespaces: []string{denied, namespace}})
 	require.NoError(t, err)
 	run(t, k)
-	waitsFor := func(what string) {
+	waitsFor := func(what, why string) {
 		t.Helper()
 		eventually(t, func() error {
-			if err := k.Unsynced(); err == nil || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "an error on the server") {
-				return fmt.Errorf("waits for %v, not for %s", err, what)
+			if err := k.Unsynced(); err == nil || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), why) {
+				return fmt.Errorf("waits for %v, not for %s: %s", err, what, why)
 			}
 			return nil
 		})
@@ -85,9 +85,9 @@ func (w *world) passing(t *testing.T) {
 		}
 		return nil
 	})
-	waitsFor("list and watch horizontalpodautoscalers")
+	waitsFor("list and watch horizontalpodautoscalers", "for a moment (flyball tries again")
 	f.set(here, 0)
-	waitsFor(openapi)
+	waitsFor("discover what the API server serves", "an error on the server")
 	f.set(openapi, 0)
 	eventually(t, k.Unsynced)
 	pa := scaling("chat", "1", 0)

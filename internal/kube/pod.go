@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/flyball/flyball/internal/kube/quota"
 )
 
 // Ready says whether the pod's condition Ready is true and it is not being deleted.
@@ -25,11 +27,6 @@ func Unschedulable(pod *corev1.Pod) bool {
 // and will never be ready; it may stay for long.
 func Ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-// sidecar says whether an init container goes on running beside the others.
-func sidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 func condition(pod *corev1.Pod, of corev1.PodConditionType) *corev1.PodCondition {
@@ -84,7 +81,7 @@ func Port(pod *corev1.Pod, wanted string) (int, error) {
 func declared(pod *corev1.Pod, name string) (int, bool) {
 	containers := slices.Clone(pod.Spec.Containers)
 	for _, c := range pod.Spec.InitContainers {
-		if sidecar(&c) {
+		if quota.Sidecar(&c) {
 			containers = append(containers, c)
 		}
 	}

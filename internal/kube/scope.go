@@ -176,8 +176,8 @@ func (s *scope) get(key string) (any, bool) {
 	return nil, false
 }
 
-// fail takes note of a failed list or watch of an informer. It is logged when it is news, and once a minute while it lasts; once an hour
-// of a resource that can be done without.
+// fail takes note of a failed list or watch of an informer. It is logged when it is news, and once a minute while it lasts;
+// once an hour of a resource that can be done without.
 func (s *scope) fail(informer int, err error) {
 	if errors.Is(err, io.EOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return // a watch that ended, as all do; the informer goes on from there

@@ -114,13 +114,16 @@ func FuzzCheck(f *testing.F) {
 	f.Add([]byte("kind: ScaledObject\napiVersion: keda.sh/v1alpha1\nspec: {triggers: [{metadata: []}]}\n"))
 	f.Add([]byte("--- x\nkind: [\n\t"))
 	f.Add([]byte("kind: \"two\\nlines\""))
+	f.Add([]byte("kind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimPrefix(manifest, "# one\n"), "\n", "\n  ")))
+	f.Add([]byte("kind: List\nitems: &a [{kind: List, items: *a}, null, [], {kind: PodAutoscaler, kind: PodAutoscaler}]\n"))
+	f.Add([]byte("apiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscalerList\nitems: [{spec: {maxReplicas: x}, metadata: []}]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		report := Check([]File{{Name: "f", Data: data}}, loop.Binder{MetricsAPIs: true})
 		read, err := v1alpha1.Read(bytes.NewReader(data))
 		if err == nil && report.Errors() == 0 && len(report.Right) != len(read) {
 			t.Fatalf("%d autoscalers are right, %d were read", len(report.Right), len(read))
 		}
-		if len(report.Right) > len(read) {
+		if len(report.Right) > len(read) && !bytes.Contains(data, []byte(anyList)) { // whose items Read leaves alone
 			t.Fatalf("%d autoscalers are right, %d were read", len(report.Right), len(read))
 		}
 		for _, one := range report.Findings {
