@@ -70,7 +70,7 @@ func newRun() *cobra.Command {
 	f.StringSliceVar(&o.cluster.scalers, "scaler-addresses", []string{"flyball.flyball-system:8091"},
 		"addresses at which KEDA finds this service; a ScaledObject with one as scalerAddress is delegated to, any other is a conflict")
 	f.StringSliceVar(&o.cluster.acknowledged, "acknowledge", nil,
-		"write in spite of: "+strings.Join(acknowledgeable, ", ")+"; otherwise flyball only advises while one of them is there")
+		"write in spite of: "+strings.Join(acknowledgeable, ", ")+"; otherwise flyball only advises, for other-controller from when one was seen until this says so")
 	f.StringVar(&o.cluster.externalURL, "external-url", "", "address at which people reach the page, such as https://flyball.example.com; events link to decisions there")
 	f.StringVar(&o.service.Dir, "data-dir", "data", "directory of samples and journal")
 	f.StringVar(&o.service.Listen, "listen", "127.0.0.1:8090", "address of the HTTP API")
