@@ -96,7 +96,10 @@ func (f *files) Ready() error { return f.targets.Err() }
 // Run implements fleet: it reads the files again when they change.
 func (f *files) Run(ctx context.Context, scrape func(collector.Config) error) error {
 	all, ctx := errgroup.WithContext(ctx)
+	var one sync.Mutex // two updates at once could end with the older of them in force, for as long as no file changes
 	update := func() {
+		one.Lock()
+		defer one.Unlock()
 		f.mu.Lock()
 		endpoints := slices.Clone(f.endpoints)
 		f.mu.Unlock()
